@@ -1,0 +1,106 @@
+"""Arrow schemas of the derived tables. `docs/tables.md` explains each column.
+
+Derived tables are append-only like every lake table. Where a row's meaning grows (a stay that ends), a later
+`revision` of the same key is appended; the SQL views show the last revision of each key.
+"""
+
+import pyarrow as pa
+
+from devices.schemas import STREAMS, TIMESTAMP
+
+
+def _required(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
+
+
+LOCATIONS = pa.schema(
+    [
+        _required("site", pa.string()),
+        _required("epc_hex", pa.string()),
+        pa.field("epc_uri", pa.string()),
+        pa.field("gtin", pa.string()),
+        _required("zone", pa.string()),
+        _required("from_time", TIMESTAMP),
+        pa.field("until_time", TIMESTAMP),
+        _required("confidence", pa.float64()),
+        pa.field("x", pa.float64()),
+        pa.field("y", pa.float64()),
+        pa.field("evidence", pa.string()),
+        pa.field("left_for", pa.string()),
+        _required("as_of_time", TIMESTAMP),
+        _required("revision", pa.int32()),
+    ]
+)
+"""One row per stay of an item in a zone and revision. Key: site, epc_hex, from_time. Revision 0 opens the stay
+(`until_time` null), revision 1 closes it; `left_for` is the next zone, or null where the item departed."""
+
+INVENTORY = pa.schema(
+    [
+        _required("site", pa.string()),
+        pa.field("zone", pa.string()),
+        pa.field("gtin", pa.string()),
+        _required("as_of_time", TIMESTAMP),
+        pa.field("book_quantity", pa.int64()),
+        _required("seen_quantity", pa.int64()),
+        _required("on_hand", pa.float64()),
+        _required("on_hand_low", pa.float64()),
+        _required("on_hand_high", pa.float64()),
+        pa.field("accuracy", pa.float64()),
+        pa.field("misplaced_quantity", pa.int64()),
+    ]
+)
+"""Inventory at one time. Key: site, zone, gtin, as_of_time. A null zone is the whole site, a null gtin all goods.
+Definitions and denominators of `accuracy` are in `analytics/accuracy.py` and nowhere else."""
+
+SHELVES = pa.schema(
+    [
+        _required("site", pa.string()),
+        _required("shelf", pa.string()),
+        _required("zone", pa.string()),
+        pa.field("gtin", pa.string()),
+        _required("from_time", TIMESTAMP),
+        pa.field("mass_kg", pa.float64()),
+        pa.field("units", pa.int64()),
+        pa.field("available", pa.bool_()),
+        pa.field("confidence", pa.float64()),
+    ]
+)
+"""State of a shelf from a time on, until its next row. Key: site, shelf, from_time."""
+
+ALERTS = pa.schema(
+    [
+        _required("site", pa.string()),
+        _required("alert", pa.string()),
+        _required("subject_kind", pa.string()),
+        _required("subject", pa.string()),
+        pa.field("zone", pa.string()),
+        _required("severity", pa.string()),
+        _required("event_time", TIMESTAMP),
+        pa.field("detail", pa.string()),
+    ]
+)
+"""Something a person should look at. Key: site, alert, subject, event_time."""
+
+DERIVED: dict[str, pa.Schema] = {
+    "locations": LOCATIONS,
+    "inventory": INVENTORY,
+    "shelves": SHELVES,
+    "alerts": ALERTS,
+}
+"""Derived tables by name."""
+
+TABLES: dict[str, pa.Schema] = STREAMS | DERIVED
+"""Every lake table by name; the lake adds a `date` partition column to each."""
+
+PARTITION_TIME: dict[str, str] = {
+    "reads": "event_time",
+    "readings": "event_time",
+    "device_events": "event_time",
+    "business_events": "event_time",
+    "rejects": "received_time",
+    "locations": "from_time",
+    "inventory": "as_of_time",
+    "shelves": "from_time",
+    "alerts": "event_time",
+}
+"""Column whose UTC day is a table's `date` partition."""

@@ -1,0 +1,225 @@
+"""A site: its zones, readers, antennas, shelves, sensors and feeds, as the site file says them, validated.
+
+`devices.site.file` reads and checks site files and builds these; `devices.site.geometry` answers questions of
+place with shapely. Lengths are metres, x to the right and y up on the floor plan, z above the floor.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from devices.observations import Source, SourceKind
+
+Point = tuple[float, float]
+
+
+class ZoneKind(StrEnum):
+    """What a zone is for."""
+
+    SALES_FLOOR = "sales_floor"
+    BACK_ROOM = "back_room"
+    RECEIVING = "receiving"
+    FITTING_ROOM = "fitting_room"
+    POINT_OF_SALE = "point_of_sale"
+    EXIT = "exit"
+
+
+class ReaderClock(StrEnum):
+    """How far a device's own clock is believed."""
+
+    ESTIMATE = "estimate"
+    """The default: its offset from the bridge's clock is estimated from arrival times and corrected."""
+    TRUSTED = "trusted"
+    """Its times are taken as they are: synchronised clocks, and history published again."""
+    ARRIVAL = "arrival"
+    """Its times are ignored, the receive time is used: a clock that is never set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zone:
+    """An area of the floor that people have a name for. Zones do not overlap."""
+
+    id: str
+    """Identifier, unique in the site."""
+    kind: ZoneKind
+    """What it is for."""
+    polygon: tuple[Point, ...]
+    """Corners in metres, without repeating the first."""
+    name: str = ""
+    """Name for people; the identifier where none is given."""
+    sgln: str | None = None
+    """SGLN URI of the read point or business location, where the site uses them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Antenna:
+    """One antenna of a reader."""
+
+    port: int
+    """Port on the reader, as its payloads number it."""
+    x: float
+    """Metres."""
+    y: float
+    """Metres."""
+    z: float = 3.0
+    """Metres above the floor."""
+    zone: str | None = None
+    """Zone that it stands in or is assigned to; derived from x and y where the file does not say."""
+    name: str | None = None
+    """Antenna name, where the reader reports one instead of a port."""
+    gain_dbi: float | None = None
+    """Antenna gain."""
+    tx_power_dbm: float | None = None
+    """Conducted power it is driven with."""
+    azimuth_deg: float | None = None
+    """Direction it looks on the plan, counter-clockwise from x; straight down where absent."""
+    downtilt_deg: float | None = None
+    """Tilt below the horizon; 90 looks straight down."""
+    beamwidth_deg: float | None = None
+    """Half-power beam width."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """An RFID reader."""
+
+    id: str
+    """Identifier, unique among the site's readers."""
+    profile: str
+    """Dialect that it speaks: a key of `devices.registry.PROFILES`."""
+    mqtt_topic: str
+    """Topic that its tag data is published on; exact, no wildcards."""
+    status_mqtt_topics: tuple[str, ...] = ()
+    """Further topics that it publishes on: management events, connect and will messages."""
+    antennas: tuple[Antenna, ...] = ()
+    """Its antennas."""
+    clock: ReaderClock = ReaderClock.ESTIMATE
+    """How far its clock is believed."""
+    model: str | None = None
+    """Hardware, for people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """A shelf, rack or bin that holds one GTIN, with a scale or counter if it has a topic."""
+
+    id: str
+    """Identifier, unique among the site's shelves."""
+    zone: str
+    """Zone that it stands in."""
+    gtin: str | None = None
+    """GTIN-14 of what belongs on it."""
+    unit_grams: float | None = None
+    """Mass of one unit of that GTIN, grams."""
+    capacity_units: int | None = None
+    """How many units it holds when full."""
+    minimum_units: int | None = None
+    """Replenish below this many units."""
+    profile: str | None = None
+    """Dialect of its scale."""
+    mqtt_topic: str | None = None
+    """Topic of its scale."""
+    status_mqtt_topics: tuple[str, ...] = ()
+    """Further topics of its scale."""
+    x: float | None = None
+    """Metres; the middle of its zone where absent."""
+    y: float | None = None
+    """Metres."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sensor:
+    """An environment sensor."""
+
+    id: str
+    """Identifier, unique among the site's sensors."""
+    profile: str
+    """Dialect that it speaks."""
+    mqtt_topic: str
+    """Topic that it publishes on."""
+    zone: str | None = None
+    """Zone that it measures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """A business system that publishes business events: till, ERP, warehouse management."""
+
+    id: str
+    """Identifier, unique among the site's feeds."""
+    profile: str
+    """Dialect that it speaks."""
+    mqtt_topic: str
+    """Topic that it publishes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wall:
+    """A wall line that attenuates radio."""
+
+    start: Point
+    """Metres."""
+    end: Point
+    """Metres."""
+    loss_db: float | None = None
+    """One-way loss, where known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One store, warehouse or yard."""
+
+    id: str
+    """Identifier: the Kafka key and the lake's partition. Lower-case letters, digits, `-`, `_`, `.`."""
+    name: str = ""
+    """Name for people."""
+    timezone: str = "UTC"
+    """IANA time zone of its trading day."""
+    zones: tuple[Zone, ...] = ()
+    """Zones, in file order. Their index in this tuple is their number in columnar code."""
+    readers: tuple[Reader, ...] = ()
+    """Readers, in file order."""
+    shelves: tuple[Shelf, ...] = ()
+    """Shelves, in file order."""
+    sensors: tuple[Sensor, ...] = ()
+    """Environment sensors, in file order."""
+    feeds: tuple[Feed, ...] = ()
+    """Business systems, in file order."""
+    walls: tuple[Wall, ...] = ()
+    """Wall lines."""
+    allowed_lateness_s: float = 2.0
+    """How far behind the newest event a read may arrive and still count for location and inventory, seconds.
+    Later ones are landed and flagged `late`."""
+    departed_after_s: float = 600.0
+    """After how many silent seconds an item that its zone's readers should see is taken to have left."""
+    warnings: tuple[str, ...] = field(default=(), compare=False)
+    """What the check found strange but not wrong, such as keys it does not know."""
+
+    def sources(self) -> Iterator[tuple[str, Source]]:
+        """Yield every MQTT topic of the site with who publishes on it."""
+        for reader in self.readers:
+            ports = {antenna.name: antenna.port for antenna in reader.antennas if antenna.name is not None}
+            source = Source(
+                site=self.id,
+                kind=SourceKind.READER,
+                id=reader.id,
+                profile=reader.profile,
+                antenna_ports=ports,
+            )
+            for topic in (reader.mqtt_topic, *reader.status_mqtt_topics):
+                yield topic, source
+        for shelf in self.shelves:
+            if shelf.mqtt_topic is not None and shelf.profile is not None:
+                source = Source(site=self.id, kind=SourceKind.SHELF, id=shelf.id, profile=shelf.profile)
+                for topic in (shelf.mqtt_topic, *shelf.status_mqtt_topics):
+                    yield topic, source
+        for sensor in self.sensors:
+            yield (
+                sensor.mqtt_topic,
+                Source(site=self.id, kind=SourceKind.SENSOR, id=sensor.id, profile=sensor.profile),
+            )
+        for feed in self.feeds:
+            yield (
+                feed.mqtt_topic,
+                Source(site=self.id, kind=SourceKind.FEED, id=feed.id, profile=feed.profile),
+            )
