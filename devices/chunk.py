@@ -46,6 +46,13 @@ class Chunk:
         """Rows of all streams together."""
         return sum(batch.num_rows for batch in self.batches.values())
 
+    @property
+    def last_row_offset(self) -> int | None:
+        """Edge offset of the last row or clock mark in it; `None` where it holds neither."""
+        offsets = [batch["edge_offset"][-1].as_py() for batch in self.batches.values() if batch.num_rows]
+        offsets += [mark.edge_offset for mark in self.clock[-1:]]
+        return max(offsets, default=None)
+
     def through(self, last_offset: int) -> "Chunk":
         """Return the part of this chunk up to and including an edge offset."""
         return self._between(self.first_offset, min(last_offset, self.last_offset))

@@ -1,0 +1,169 @@
+"""The runner's memory on disk: epochs planned before they are committed, and checkpoints of state.
+
+One SQLite file, synchronous=FULL. Two tables:
+
+- `epochs`: an epoch's number, the source position behind it, and for each site and edge log the last edge offset
+  in it. Written *before* the epoch's first lake commit, so that whoever repeats the epoch cuts it the same way.
+- `checkpoints`: the state of every site after an epoch. Written now and then; a restart loads the newest one and
+  computes the later epochs again, which the lake recognises by number.
+
+States that fail to write leave the last whole checkpoint, since a checkpoint is one transaction.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from devices.errors import Recovery, TagtideError
+
+JOURNAL_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS epochs (
+    epoch INTEGER PRIMARY KEY, position BLOB NOT NULL, through BLOB NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS checkpoints (
+    epoch INTEGER, site TEXT, state BLOB NOT NULL, PRIMARY KEY (epoch, site)
+) STRICT;
+"""
+
+Through = dict[str, dict[str, int]]
+"""Per site (empty for what no site claims) and edge log, the last edge offset taken in."""
+
+
+class JournalError(TagtideError):
+    """The journal cannot be read or written, or belongs to another version."""
+
+    code = "journal_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochPlan:
+    """What one epoch covers."""
+
+    epoch: int
+    """Number, 1 and up."""
+    position: bytes
+    """Source position behind it; opaque."""
+    through: Through
+    """Last edge offset in it, per site and edge log; offsets of earlier epochs stand where it adds nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """State after an epoch."""
+
+    plan: EpochPlan
+    """The epoch after which it was taken."""
+    states: Mapping[str, bytes]
+    """Pipeline state by site."""
+
+
+class Journal:
+    """Epoch plans and checkpoints in one SQLite file."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the journal, creating it where there is none.
+
+        Raises:
+            JournalError: The file cannot be opened, or was written by another version.
+        """
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            found = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if found not in (0, JOURNAL_VERSION):
+                raise JournalError(
+                    f"{path} has journal version {found}, this Tagtide reads {JOURNAL_VERSION}",
+                    hint="run the Tagtide that wrote it, or replay the edge log into a new data directory",
+                )
+            self._db.executescript(_SCHEMA)
+            self._db.execute(f"PRAGMA user_version={JOURNAL_VERSION}")
+        except (OSError, sqlite3.Error) as error:
+            raise JournalError(f"cannot open the journal {path}: {error}", hint="check disk and permissions") from error
+
+    def plan(self, plan: EpochPlan) -> None:
+        """Record an epoch durably, before any of it is committed to the lake.
+
+        Raises:
+            JournalError: With `Recovery.RETRY`: the disk is full or failing.
+        """
+        with self._write() as cursor:
+            cursor.execute(
+                "INSERT INTO epochs VALUES (?, ?, ?)",
+                (plan.epoch, plan.position, msgspec.msgpack.encode(plan.through)),
+            )
+
+    def planned_after(self, epoch: int) -> list[EpochPlan]:
+        """Return the plans of later epochs, in order."""
+        rows = self._db.execute(
+            "SELECT epoch, position, through FROM epochs WHERE epoch > ? ORDER BY epoch", (epoch,)
+        ).fetchall()
+        return [_plan(*row) for row in rows]
+
+    def checkpoint(self, epoch: int, states: Mapping[str, bytes]) -> None:
+        """Record the state after an epoch that was planned, and forget everything older than it.
+
+        Raises:
+            JournalError: With `Recovery.RETRY`: the disk is full or failing.
+        """
+        with self._write() as cursor:
+            cursor.execute("DELETE FROM checkpoints")
+            cursor.executemany(
+                "INSERT INTO checkpoints VALUES (?, ?, ?)", [(epoch, site, state) for site, state in states.items()]
+            )
+            cursor.execute("DELETE FROM epochs WHERE epoch < ?", (epoch,))
+
+    def latest(self) -> Checkpoint | None:
+        """Return the newest checkpoint, `None` before the first."""
+        rows = self._db.execute("SELECT epoch, site, state FROM checkpoints").fetchall()
+        if not rows:
+            return None
+        epoch = rows[0][0]
+        plan = self._db.execute("SELECT epoch, position, through FROM epochs WHERE epoch = ?", (epoch,)).fetchone()
+        assert plan is not None, "a checkpoint is written only for a planned epoch, and keeps that plan"
+        return Checkpoint(plan=_plan(*plan), states={site: state for _, site, state in rows})
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def _write(self) -> "_Transaction":
+        return _Transaction(self._db, self._path)
+
+
+class _Transaction:
+    """A write transaction that is whole or nothing, with its failure as a `JournalError`."""
+
+    def __init__(self, db: sqlite3.Connection, path: Path) -> None:
+        self._db = db
+        self._path = path
+
+    def __enter__(self) -> sqlite3.Cursor:
+        return self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        try:
+            self._db.execute("ROLLBACK" if kind else "COMMIT")
+        except sqlite3.Error as failure:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise _retry(self._path, failure) from failure
+        if isinstance(error, sqlite3.Error):
+            raise _retry(self._path, error) from error
+
+
+def _retry(path: Path, cause: sqlite3.Error) -> JournalError:
+    error = JournalError(f"cannot write the journal {path}: {cause}", hint="free disk space; writing goes on by itself")
+    error.recovery = Recovery.RETRY
+    return error
+
+
+def _plan(epoch: int, position: bytes, through: bytes) -> EpochPlan:
+    return EpochPlan(epoch=epoch, position=position, through=msgspec.msgpack.decode(through, type=Through))

@@ -1,0 +1,258 @@
+"""The runner: carries site pipelines from a record source to the lake, so that each row lands exactly once.
+
+The same runner serves the embedded and the Kafka case; only its `RecordSource` differs. One turn of its loop:
+
+1. gather chunks for an epoch, until it has enough rows or its interval is over;
+2. plan it: number, position and the offsets in it, durably, in the journal;
+3. run the pipelines over it;
+4. commit each table's rows to the lake under the epoch's number;
+5. now and then, checkpoint the pipelines' state and release the source up to there.
+
+A crash after 2 leads back to 1 with the plan in hand: the same rows, through the same state (the newest checkpoint
+plus the planned epochs since), give the same outputs, and the lake skips tables that already have them.
+
+States: `recovering` (repeating planned epochs) -> `running` -> (`holding` while disk or lake refuse, then `running`)
+-> `stopped`. Only this module and the daemons read a clock; pipelines never do.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from analytics.journal import EpochPlan, Journal, Through
+from analytics.lake import Lake
+from analytics.pipeline import SitePipeline
+from analytics.source import RecordSource
+from devices.chunk import Chunk
+from devices.errors import Recovery, TagtideError
+from devices.site.model import Site
+
+Stop = Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerConfig:
+    """How a runner cuts epochs."""
+
+    epoch_interval_s: float = 1.0
+    """A live epoch is committed after this long: the freshness that people see, against one commit a table."""
+    epoch_rows_limit: int = 200_000
+    """Or after this many rows: about 60 MB of Arrow, and half a second of work."""
+    checkpoint_interval_s: float = 20.0
+    """State is checkpointed this often. A restart repeats at most this much work."""
+    retry_interval_s: float = 1.0
+    """First pause before a refused commit is tried again; it doubles up to 30 s."""
+
+
+@dataclass(slots=True, kw_only=True)
+class RunnerStats:
+    """What a runner has done since it started."""
+
+    state: str = "recovering"
+    """As in the module's docstring."""
+    epochs: int = 0
+    """Epochs committed."""
+    rows: dict[str, int] = field(default_factory=dict)
+    """Rows landed, by table."""
+    repeated_epochs: int = 0
+    """Epochs computed again after a restart."""
+    through: Through = field(default_factory=dict)
+    """Last edge offset committed, per site and edge log."""
+    problem: str | None = None
+    """Why it is holding."""
+
+
+class Runner:
+    """Runs site pipelines over a source into a lake."""
+
+    def __init__(
+        self,
+        *,
+        source: RecordSource,
+        sites: Sequence[Site],
+        lake: Lake,
+        journal: Journal,
+        config: RunnerConfig | None = None,
+        on_event: Callable[[str], None] = lambda _: None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._source = source
+        self._lake = lake
+        self._journal = journal
+        self._config = config or RunnerConfig()
+        self._on_event = on_event
+        self._sleep = sleep
+        self._sites = {site.id: site for site in sites}
+        self._pipelines = {site.id: SitePipeline(site) for site in sites}
+        self._held_back: list[Chunk] = []
+        self._strangers: set[str] = set()
+        self._last = EpochPlan(epoch=0, position=b"", through={})
+        self._checkpointed_epoch = 0
+        self._checkpointed_at = time.monotonic()
+        self.stats = RunnerStats()
+
+    def run(self, stop: Stop, *, until: Callable[[Through], bool] = lambda _: False) -> None:
+        """Recover, then take in chunks until told to stop.
+
+        Args:
+            stop: Asked at least once an epoch; true ends the run after the current epoch.
+            until: Asked after each commit with what is committed; true ends the run.
+
+        Raises:
+            TagtideError: Something that trying again does not mend.
+        """
+        try:
+            self._recover(stop)
+            self.stats.state = "running"
+            while not stop() and not until(self._last.through):
+                chunks = self._gather(stop)
+                if chunks:
+                    self._run_epoch(self._planned(chunks, stop), chunks, stop)
+                    if time.monotonic() - self._checkpointed_at >= self._config.checkpoint_interval_s:
+                        self._checkpoint(stop)
+            self._checkpoint(stop)
+        except _StoppedWhileHoldingError as error:
+            self._on_event(f"stopped while holding; the next start goes on from the last checkpoint: {error}")
+        self.stats.state = "stopped"
+
+    def _recover(self, stop: Stop) -> None:
+        checkpoint = self._journal.latest()
+        if checkpoint is not None:
+            for site_id, blob in checkpoint.states.items():
+                if site_id in self._pipelines:
+                    self._pipelines[site_id].load(blob)
+            self._last = checkpoint.plan
+            self._checkpointed_epoch = checkpoint.plan.epoch
+        self._source.seek(self._last.position or None)
+        for plan in self._journal.planned_after(self._last.epoch):
+            self._run_epoch(plan, self._gather_planned(plan), stop)
+            self.stats.repeated_epochs += 1
+        if self.stats.repeated_epochs:
+            self._on_event(f"repeated {self.stats.repeated_epochs} epochs that had been planned before the restart")
+
+    def _gather(self, stop: Stop) -> list[Chunk]:
+        """Return the chunks of a new epoch; empty where nothing came."""
+        chunks, self._held_back = self._held_back, []
+        rows = sum(chunk.rows for chunk in chunks)
+        deadline = time.monotonic() + self._config.epoch_interval_s
+        while rows < self._config.epoch_rows_limit and not stop():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            found = self._source.poll(max_rows=self._config.epoch_rows_limit - rows, timeout_s=min(left, 0.2))
+            chunks += found
+            rows += sum(chunk.rows for chunk in found)
+        return [chunk for chunk in chunks if chunk.last_row_offset is not None]
+
+    def _gather_planned(self, plan: EpochPlan) -> list[Chunk]:
+        """Return exactly the rows of an epoch that was planned before a restart."""
+        taken: list[Chunk] = []
+        reached = _copied(self._last.through)
+        for _ in range(_RECOVERY_POLLS_LIMIT):
+            waiting, self._held_back = self._held_back, []
+            for chunk in waiting:
+                last = plan.through.get(chunk.site or "", {}).get(chunk.edge_id, 0)
+                mine, later = chunk.through(last), chunk.after(last)
+                if _advance(reached, mine):
+                    taken.append(mine)
+                if later.last_row_offset is not None:
+                    self._held_back.append(later)
+            if reached == plan.through:
+                return taken
+            self._held_back += self._source.poll(max_rows=self._config.epoch_rows_limit, timeout_s=1.0)
+        raise TagtideError(
+            f"the source no longer holds what epoch {plan.epoch} was made of",
+            hint="edge log or Kafka retention is shorter than the checkpoint interval, or was reset",
+            code="source_truncated",
+        )
+
+    def _planned(self, chunks: Sequence[Chunk], stop: Stop) -> EpochPlan:
+        through = _copied(self._last.through)
+        for chunk in chunks:
+            _advance(through, chunk)
+        plan = EpochPlan(epoch=self._last.epoch + 1, position=self._source.position(), through=through)
+        self._persist(lambda: self._journal.plan(plan), stop)
+        return plan
+
+    def _run_epoch(self, plan: EpochPlan, chunks: Sequence[Chunk], stop: Stop) -> None:
+        rows = self._process(chunks)
+        self._persist(lambda: self._lake.commit(plan.epoch, rows), stop)
+        for name, table in rows.items():
+            self.stats.rows[name] = self.stats.rows.get(name, 0) + table.num_rows
+        self._last = plan
+        self.stats.epochs += 1
+        self.stats.through = plan.through
+        self._persist(self._lake.maintain, stop)
+
+    def _process(self, chunks: Sequence[Chunk]) -> dict[str, pa.Table]:
+        gathered: dict[str, list[pa.Table]] = {}
+        for chunk in chunks:
+            for name, table in self._outputs(chunk).items():
+                if table.num_rows:
+                    gathered.setdefault(name, []).append(table)
+        return {name: pa.concat_tables(tables) for name, tables in gathered.items()}
+
+    def _outputs(self, chunk: Chunk) -> Mapping[str, pa.Table]:
+        pipeline = self._pipelines.get(chunk.site or "")
+        if pipeline is not None:
+            return pipeline.process(chunk)
+        if chunk.site is not None and chunk.site not in self._strangers:
+            self._strangers.add(chunk.site)
+            self._on_event(
+                f"site '{chunk.site}' has no site file here: its records are landed as they came, without locations"
+            )
+        return {name: pa.Table.from_batches([batch]) for name, batch in chunk.batches.items()}
+
+    def _persist(self, action: Callable[[], object], stop: Stop) -> None:
+        """Do something durable, again and again while the world refuses it; give up only when told to stop."""
+        pause = self._config.retry_interval_s
+        while True:
+            try:
+                action()
+            except TagtideError as error:
+                if error.recovery is not Recovery.RETRY:
+                    raise
+                if self.stats.problem is None:
+                    self._on_event(f"holding: {error}")
+                self.stats.state, self.stats.problem = "holding", str(error)
+                if stop():
+                    raise _StoppedWhileHoldingError(str(error)) from error
+                self._sleep(pause)
+                pause = min(2 * pause, 30.0)
+            else:
+                if self.stats.problem is not None:
+                    self._on_event("going on: writing works again")
+                    self.stats.state, self.stats.problem = "running", None
+                return
+
+    def _checkpoint(self, stop: Stop) -> None:
+        self._checkpointed_at = time.monotonic()
+        if self._last.epoch == self._checkpointed_epoch:
+            return
+        states = {site_id: pipeline.dump() for site_id, pipeline in self._pipelines.items()}
+        self._persist(lambda: self._journal.checkpoint(self._last.epoch, states), stop)
+        self._checkpointed_epoch = self._last.epoch
+        self._source.release(self._last.position)
+
+
+def _copied(through: Through) -> Through:
+    return {site: dict(logs) for site, logs in through.items()}
+
+
+def _advance(through: Through, chunk: Chunk) -> bool:
+    """Move `through` to a chunk's last row; return whether it has one."""
+    last = chunk.last_row_offset
+    if last is None:
+        return False
+    through.setdefault(chunk.site or "", {})[chunk.edge_id] = last
+    return True
+
+
+class _StoppedWhileHoldingError(Exception):
+    """We were told to stop while the disk refused: the planned epoch will be repeated at the next start."""
+
+
+_RECOVERY_POLLS_LIMIT = 600
+"""Polls of a second each while repeating an epoch: ten minutes without the records, and they are not coming."""
