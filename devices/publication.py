@@ -8,6 +8,11 @@ CLOCK_TOPIC = "$tagtide/clock"
 A clock record carries no payload. Its receive time says that nothing more will arrive that was received before
 it: an idle bridge writes one a second so that time goes on in a silent site, and a replay ends with one."""
 
+CAPTURE_PROBLEM_TOPIC = "$tagtide/capture-problem"
+"""Reserved topic of the lines of a capture that a replay could not read.
+
+The payload is the reason code, a line feed, and the line as it stands in the file. Decoding makes a reject of it."""
+
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One MQTT publication."""
