@@ -1,6 +1,6 @@
 """The runner's memory on disk: epochs planned before they are committed, and checkpoints of state.
 
-One SQLite file, synchronous=FULL. Two tables:
+One SQLite file, synchronous=FULL, held by one process at a time (a lock file beside it). Two tables:
 
 - `epochs`: an epoch's number, the source position behind it, and for each site and edge log the last edge offset
   in it. Written *before* the epoch's first lake commit, so that whoever repeats the epoch cuts it the same way.
@@ -10,6 +10,8 @@ One SQLite file, synchronous=FULL. Two tables:
 States that fail to write leave the last whole checkpoint, since a checkpoint is one transaction.
 """
 
+import fcntl
+import os
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,6 +76,7 @@ class Journal:
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(path.with_suffix(".lock"))
             self._db = sqlite3.connect(path, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
@@ -131,8 +134,9 @@ class Journal:
         return Checkpoint(plan=_plan(*plan), states={site: state for _, site, state in rows})
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file and let another process have it."""
         self._db.close()
+        os.close(self._lock)
 
     def _write(self) -> "_Transaction":
         return _Transaction(self._db, self._path)
@@ -157,6 +161,20 @@ class _Transaction:
             raise _retry(self._path, failure) from failure
         if isinstance(error, sqlite3.Error):
             raise _retry(self._path, error) from error
+
+
+def _locked(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise JournalError(
+            f"another process runs the jobs of {path.parent.parent}",
+            hint="stop the other `tagtide up`, `tagtide jobs` or `tagtide replay`, or give another --data",
+            code="jobs_running",
+        ) from error
+    return descriptor
 
 
 def _retry(path: Path, cause: sqlite3.Error) -> JournalError:
