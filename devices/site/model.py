@@ -12,6 +12,13 @@ from devices.observations import Source, SourceKind
 
 Point = tuple[float, float]
 
+ANTENNA_HEIGHT_M = 3.0
+"""Height of an antenna where the file does not say: a ceiling of a store."""
+ALLOWED_LATENESS_S = 2.0
+"""Lateness that is waited for where the file does not say."""
+DEPARTED_AFTER_S = 600.0
+"""Silence that means departure where the file does not say."""
+
 
 class ZoneKind(StrEnum):
     """What a zone is for."""
@@ -61,7 +68,7 @@ class Antenna:
     """Metres."""
     y: float
     """Metres."""
-    z: float = 3.0
+    z: float = ANTENNA_HEIGHT_M
     """Metres above the floor."""
     zone: str | None = None
     """Zone that it stands in or is assigned to; derived from x and y where the file does not say."""
@@ -77,6 +84,8 @@ class Antenna:
     """Tilt below the horizon; 90 looks straight down."""
     beamwidth_deg: float | None = None
     """Half-power beam width."""
+    sgln: str | None = None
+    """SGLN URI of its read point, where the site uses them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +175,18 @@ class Wall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GeoReference:
+    """Where the plan lies on the earth."""
+
+    latitude_deg: float
+    """Latitude of the plan's origin, WGS 84."""
+    longitude_deg: float
+    """Longitude of the plan's origin, WGS 84."""
+    bearing_deg: float = 0.0
+    """Direction of the plan's y axis, degrees clockwise from north."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """One store, warehouse or yard."""
 
@@ -187,10 +208,14 @@ class Site:
     """Business systems, in file order."""
     walls: tuple[Wall, ...] = ()
     """Wall lines."""
-    allowed_lateness_s: float = 2.0
+    sgln: str | None = None
+    """SGLN URI of the site, where it has one."""
+    geo: GeoReference | None = None
+    """Where the plan lies on the earth, where known."""
+    allowed_lateness_s: float = ALLOWED_LATENESS_S
     """How far behind the newest event a read may arrive and still count for location and inventory, seconds.
     Later ones are landed and flagged `late`."""
-    departed_after_s: float = 600.0
+    departed_after_s: float = DEPARTED_AFTER_S
     """After how many silent seconds an item that its zone's readers should see is taken to have left."""
     warnings: tuple[str, ...] = field(default=(), compare=False)
     """What the check found strange but not wrong, such as keys it does not know."""
