@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from analytics.data_directory import DataDirectory
 from analytics.lake import lake_schema, snapshot_files
-from analytics.questions import load_questions
 from analytics.schemas import TABLES
 from devices.errors import QuestionError
 from devices.site.model import Site
@@ -67,7 +66,8 @@ def connect(data: Path) -> duckdb.DuckDBPyConnection:
             hint="name the --data directory of `tagtide up`, `tagtide replay` or `tagtide demo`",
             code="lake_missing",
         )
-    connection = duckdb.connect(config={"TimeZone": "UTC", "preserve_insertion_order": "true"})
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
     for table in TABLES:
         _create_view(connection, table, snapshot_files(directory.lake, table))
     create_site_views(connection, directory.sites())
@@ -126,6 +126,8 @@ def ask(connection: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[s
     Raises:
         QuestionError: No such question, an unknown parameter, or SQL that DuckDB refuses.
     """
+    from analytics.questions import load_questions
+
     questions = load_questions()
     question = questions.get(query)
     given = dict(parameters or {})
@@ -145,7 +147,8 @@ def ask(connection: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[s
 
 def _run(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, object]) -> pa.Table:
     try:
-        return connection.execute(sql, dict(parameters) or None).to_arrow_table()
+        relation = connection.sql(sql, params=dict(parameters) or None)
+        return pa.table({}) if relation is None else relation.to_arrow_table()
     except duckdb.Error as error:
         raise QuestionError(f"DuckDB refuses the query: {error}") from error
 

@@ -12,6 +12,7 @@ import time
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from devices.errors import TagtideError
 
@@ -98,7 +99,7 @@ class LocalBroker:
             self._process.kill()
             self._process.wait()
 
-    def __enter__(self) -> "LocalBroker":
+    def __enter__(self) -> Self:
         self.start()
         return self
 
