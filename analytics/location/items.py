@@ -1,0 +1,166 @@
+"""The items of a site: each distinct EPC gets a small number, in order of first arrival, by which arrays are indexed.
+
+An open-addressing hash table over the EPCs' bytes: about 50 bytes an item, and no Python object per read or item.
+Hashing is our own (FNV-1a), so numbers and probe order are the same in every process.
+"""
+
+from typing import cast
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Int32s = npt.NDArray[np.int32]
+Int64s = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+
+_FNV_OFFSET = np.uint64(0xCBF29CE484222325)
+_FNV_PRIME = np.uint64(0x100000001B3)
+_EMPTY = np.int32(-1)
+_SLOTS_MIN = 1024
+_LOAD_MAX = 0.6
+"""Share of slots in use above which the table doubles: linear probing stays near one probe below it."""
+
+
+class ItemTable:
+    """Numbers for EPCs. Only ever grows: an item that left keeps its number, should it come back."""
+
+    def __init__(self) -> None:
+        self._slots: Int32s = np.full(_SLOTS_MIN, _EMPTY, dtype=np.int32)
+        self._text: Bytes = np.zeros(32 * _SLOTS_MIN, dtype=np.uint8)
+        self._ends: Int64s = np.zeros(_SLOTS_MIN, dtype=np.int64)
+        self._count = 0
+
+    def __len__(self) -> int:
+        """Count the items."""
+        return self._count
+
+    def numbers_of(self, epcs: pa.StringArray) -> Int32s:
+        """Return the number of each EPC, giving new ones to those not yet known.
+
+        Args:
+            epcs: Upper-case hexadecimal, without nulls.
+
+        Returns:
+            One number per row.
+        """
+        rows = len(epcs)
+        if rows == 0:
+            return np.empty(0, dtype=np.int32)
+        _, offsets_buffer, text_buffer = epcs.buffers()
+        offsets = np.frombuffer(offsets_buffer, dtype=np.int32)[epcs.offset : epcs.offset + rows + 1]
+        text = np.frombuffer(text_buffer, dtype=np.uint8) if text_buffer is not None else np.zeros(1, dtype=np.uint8)
+        numbers = np.empty(rows, dtype=np.int32)
+        done = 0
+        while done < rows:
+            self._make_room(int(offsets[done + 1] - offsets[done]))
+            done, self._count = _number_rows(
+                text, offsets, numbers, done, self._slots, self._text, self._ends, self._count, _LOAD_MAX
+            )
+        return numbers
+
+    def epc_hex(self, number: int) -> str:
+        """Return the EPC of a number."""
+        start = int(self._ends[number - 1]) if number else 0
+        return bytes(self._text[start : int(self._ends[number])]).decode("ascii")
+
+    @property
+    def bytes_used(self) -> int:
+        """Memory in use, bytes."""
+        return self._slots.nbytes + self._text.nbytes + self._ends.nbytes
+
+    def columns(self) -> dict[str, npt.NDArray[np.generic]]:
+        """Return what `restore` needs."""
+        end = int(self._ends[self._count - 1]) if self._count else 0
+        return {"item_text": self._text[:end], "item_ends": self._ends[: self._count]}
+
+    @classmethod
+    def restore(cls, text: Bytes, ends: Int64s) -> "ItemTable":
+        """Rebuild the table from `columns`."""
+        table = cls()
+        offsets = np.zeros(len(ends) + 1, dtype=np.int32)
+        offsets[1:] = ends
+        buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(text.tobytes())]
+        table.numbers_of(cast("pa.StringArray", pa.Array.from_buffers(pa.string(), len(ends), buffers)))
+        return table
+
+    def _make_room(self, text_bytes: int) -> None:
+        """See to it that at least one more item fits, whose EPC has so many characters."""
+        if self._count + 1 > _LOAD_MAX * len(self._slots):
+            self._slots = np.full(2 * len(self._slots), _EMPTY, dtype=np.int32)
+            _reindex(self._slots, self._text, self._ends, self._count)
+        if self._count + 1 > len(self._ends):
+            self._ends = np.concatenate([self._ends, np.zeros(len(self._ends), dtype=np.int64)])
+        used = int(self._ends[self._count - 1]) if self._count else 0
+        if used + text_bytes > len(self._text):
+            more = max(len(self._text), text_bytes)
+            self._text = np.concatenate([self._text, np.zeros(more, dtype=np.uint8)])
+
+
+@numba.njit(cache=True)
+def _hash(text: Bytes, start: int, stop: int) -> np.uint64:
+    value = _FNV_OFFSET
+    for position in range(start, stop):
+        value = (value ^ np.uint64(text[position])) * _FNV_PRIME
+    return value ^ (value >> np.uint64(29))
+
+
+@numba.njit(cache=True)
+def _same(one: Bytes, other: Bytes) -> bool:
+    if len(one) != len(other):
+        return False
+    for position in range(len(one)):  # noqa: SIM110 - numba has no generator expressions
+        if one[position] != other[position]:
+            return False
+    return True
+
+
+@numba.njit(cache=True)
+def _reindex(slots: Int32s, known: Bytes, ends: Int64s, count: int) -> None:
+    mask = np.uint64(len(slots) - 1)
+    start = 0
+    for number in range(count):
+        slot = _hash(known, start, ends[number]) & mask
+        while slots[slot] >= 0:
+            slot = (slot + np.uint64(1)) & mask
+        slots[slot] = number
+        start = ends[number]
+
+
+@numba.njit(cache=True)
+def _number_rows(  # noqa: PLR0917 - kernels take their arrays one by one
+    text: Bytes,
+    offsets: Int32s,
+    numbers: Int32s,
+    done: int,
+    slots: Int32s,
+    known: Bytes,
+    ends: Int64s,
+    count: int,
+    load_max: float,
+) -> tuple[int, int]:
+    """Number rows from `done` on; return early, with the row to go on at, where a table is full."""
+    mask = np.uint64(len(slots) - 1)
+    for row in range(done, len(numbers)):
+        start, stop = offsets[row], offsets[row + 1]
+        slot = _hash(text, start, stop) & mask
+        found = -1
+        while slots[slot] >= 0:
+            candidate = slots[slot]
+            known_start = ends[candidate - 1] if candidate else 0
+            if _same(text[start:stop], known[known_start : ends[candidate]]):
+                found = candidate
+                break
+            slot = (slot + np.uint64(1)) & mask
+        if found < 0:
+            used = ends[count - 1] if count else 0
+            if count + 1 > load_max * len(slots) or count + 1 > len(ends) or used + stop - start > len(known):
+                return row, count
+            known[used : used + stop - start] = text[start:stop]
+            ends[count] = used + stop - start
+            slots[slot] = count
+            found = count
+            count += 1
+        numbers[row] = found
+    return len(numbers), count
