@@ -1,0 +1,392 @@
+"""The edge log: every publication that a bridge accepted, in order, on disk before it is acknowledged.
+
+One SQLite file, WAL, `synchronous=FULL`: a commit that returned survives a power cut. Rows carry offsets 1, 2, 3...
+without gaps, and an offset is never given twice: only rows below every cursor are ever dropped, so the newest row
+always stays and the next offset follows from it.
+
+Consumers (the jobs, the forwarder) keep *cursors* here: the last offset that they are done with. A note is a key and
+a value written in the same transaction as the rows that it speaks of: progress of a replay, what the broker owes us.
+
+One process writes rows, held to that by an advisory lock on a file beside the log; any number read and move cursors.
+An `EdgeLog` may be used by several threads; each operation holds its guard. Deciding when to store, and what to
+acknowledge, is `ingest.window`'s; decoding is `devices.bulk`'s.
+"""
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Self, cast
+
+from devices.errors import EdgeLogError
+from devices.publication import LoggedPublication, Publication
+from ingest.errors import EdgeLogForeignError, EdgeLogInUseError, EdgeLogUnavailableError
+from ingest.limits import EdgeLogLimits, released_through
+
+FILE_NAME = "edge-log.sqlite"
+"""Name of the log inside a data directory."""
+
+SCHEMA_VERSION = 1
+"""Version of the tables below; kept in the file's `user_version`."""
+
+_APPLICATION_ID = 0x54544C47  # "TTLG", in the file's header: how we know a log of ours
+_BUSY_TIMEOUT_S = 5.0  # longest wait for another process's commit; theirs take milliseconds
+_CHECKPOINT_PAGES = 4000  # 16 MB of WAL between checkpoints: large enough to merge writes, 20 ms to copy
+_WAL_BYTES_KEPT = 64 * 2**20  # what the WAL file may keep of the disk after a burst
+_TRIM_ROWS = 5_000  # rows looked at in one trim: some 10 ms, so that the bridge can trim between two reads
+
+_TABLES = """
+CREATE TABLE publications (
+    edge_offset INTEGER PRIMARY KEY,
+    received_us INTEGER NOT NULL,
+    topic TEXT NOT NULL,
+    qos INTEGER NOT NULL,
+    retained INTEGER NOT NULL,
+    payload BLOB NOT NULL
+);
+CREATE TABLE cursors (name TEXT PRIMARY KEY, edge_offset INTEGER NOT NULL);
+CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+_INSERT = "INSERT INTO publications (edge_offset, received_us, topic, qos, retained, payload) VALUES (?, ?, ?, ?, ?, ?)"
+_READ = (
+    "SELECT edge_offset, received_us, topic, qos, retained, payload FROM publications"
+    " WHERE edge_offset > ? ORDER BY edge_offset LIMIT ?"
+)
+_OLDEST = (
+    "SELECT edge_offset, received_us, length(payload) + length(topic) FROM publications"
+    " WHERE edge_offset < ? ORDER BY edge_offset LIMIT ?"
+)
+_PASSING = {
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_READONLY: "the file or its folder is read-only",
+    sqlite3.SQLITE_BUSY: "another process holds it locked",
+    sqlite3.SQLITE_LOCKED: "another process holds it locked",
+    sqlite3.SQLITE_IOERR: "the disk reports an error",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
+    sqlite3.SQLITE_PERM: "permission is denied",
+}
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+class EdgeLog:
+    """A durable, ordered log of publications with cursors and notes."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        """Take over an open connection; use `EdgeLog.open`."""
+        self.path = path
+        """The SQLite file."""
+        self._connection = connection
+        self._guard = threading.RLock()
+        self._lock_file: int | None = None
+        self._next_offset: int | None = None  # known while we are the writer and the last commit went well
+        self.edge_id: str = self._required_note("edge_id")
+        """Identity of this log, random, given to it when it was created."""
+
+    @classmethod
+    def open(cls, directory: Path | str) -> Self:
+        """Open the log of a data directory, creating it if there is none.
+
+        Args:
+            directory: The data directory, or the log's own file where the name ends in `.sqlite`.
+
+        Raises:
+            EdgeLogForeignError: The file is not an edge log, is damaged or of an unknown version.
+            EdgeLogUnavailableError: The folder or file cannot be written.
+        """
+        path = Path(directory)
+        path = path if path.suffix == ".sqlite" else path / FILE_NAME
+        with _errors_of(path):
+            if not path.exists():
+                _create(path)
+            connection = _connect(path)
+            try:
+                _check(connection, path)
+                return cls(path, connection)
+            except BaseException:
+                connection.close()
+                raise
+
+    def close(self) -> None:
+        """Give up the writer's lock and close the file."""
+        with self._guard:
+            if self._lock_file is not None:
+                os.close(self._lock_file)
+                self._lock_file = None
+            self._connection.close()
+
+    def claim_writer(self) -> None:
+        """Become the one process that appends; asking again changes nothing.
+
+        Raises:
+            EdgeLogInUseError: Another process is the writer.
+        """
+        with self._guard:
+            if self._lock_file is None:
+                with _errors_of(self.path):
+                    self._lock_file = _lock(self.path)
+
+    def append(self, publications: Sequence[Publication], *, note: tuple[str, str] | None = None) -> int:
+        """Store publications in one commit; on return they survive a power cut.
+
+        Args:
+            publications: What was received, in order; may be empty where only the note is wanted.
+            note: A key and its new value, written in the same commit.
+
+        Returns:
+            Offset of the last publication in the log.
+
+        Raises:
+            EdgeLogInUseError: Another process is the writer.
+            EdgeLogUnavailableError: Nothing of this was stored; the same call may succeed later.
+            EdgeLogForeignError: The file is damaged.
+        """
+        with self._guard:
+            self.claim_writer()
+            first = self.last_offset + 1 if self._next_offset is None else self._next_offset
+            self._next_offset = None  # in doubt until the commit has returned
+            rows = [
+                (offset, item.received_us, item.topic, item.qos, item.retained, item.payload)
+                for offset, item in enumerate(publications, first)
+            ]
+            with self._transaction() as connection:
+                connection.executemany(_INSERT, rows)
+                if note is not None:
+                    connection.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", note)
+            self._next_offset = first + len(rows)
+            return self._next_offset - 1
+
+    def read(self, after: int, limit_rows: int, limit_bytes: int) -> list[LoggedPublication]:
+        """Return the publications behind an offset, in order.
+
+        Args:
+            after: Offset behind which to begin; 0 is the beginning of what is kept.
+            limit_rows: At most this many.
+            limit_bytes: Stop before the payloads exceed this together; the first one is returned in any case.
+        """
+        with self._guard, _errors_of(self.path):
+            cursor = self._connection.execute(_READ, (after, limit_rows))
+            try:
+                found = _take(cursor, limit_bytes)
+            finally:
+                cursor.close()  # or the statement would keep its snapshot, and the WAL could not be checkpointed
+        if found and found[-1].edge_offset - found[0].edge_offset + 1 != len(found):
+            raise EdgeLogForeignError(
+                f"{self.path} is damaged: rows are missing between offsets {found[0].edge_offset}"
+                f" and {found[-1].edge_offset}",
+                hint="move the file away and keep it for examination; the next start creates a new one",
+            )
+        return found
+
+    @property
+    def first_offset(self) -> int:
+        """Offset of the oldest publication that is kept; 1 where the log is empty."""
+        return cast("int", self._value("SELECT coalesce(min(edge_offset), 1) FROM publications"))
+
+    @property
+    def last_offset(self) -> int:
+        """Offset of the newest publication; 0 where the log is empty."""
+        return cast("int", self._value("SELECT coalesce(max(edge_offset), 0) FROM publications"))
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of the file that hold data; free pages inside it do not count."""
+        pages = cast("int", self._value("PRAGMA page_count")) - cast("int", self._value("PRAGMA freelist_count"))
+        return pages * cast("int", self._value("PRAGMA page_size"))
+
+    def cursor(self, name: str) -> int:
+        """Return the last offset that a consumer is done with; 0 where it never said."""
+        row = self._row("SELECT edge_offset FROM cursors WHERE name = ?", name)
+        return 0 if row is None else cast("int", row[0])
+
+    def cursors(self) -> dict[str, int]:
+        """Return every registered consumer with the last offset that it is done with."""
+        with self._guard, _errors_of(self.path):
+            return dict(self._connection.execute("SELECT name, edge_offset FROM cursors ORDER BY name").fetchall())
+
+    def move_cursor(self, name: str, offset: int) -> None:
+        """Tell that a consumer is done with everything up to an offset. Cursors never go back.
+
+        Moving to 0 registers a consumer: nothing is trimmed before it has said that it is done with it.
+
+        Raises:
+            EdgeLogError: The offset lies behind the end of the log.
+        """
+        with self._guard:
+            if not 0 <= offset <= (last := self.last_offset):
+                raise EdgeLogError(f"cursor {name} cannot move to {offset}: the log ends at {last}")
+            with self._transaction() as connection:
+                connection.execute(
+                    "INSERT INTO cursors VALUES (?, ?) ON CONFLICT (name) DO UPDATE"
+                    " SET edge_offset = max(edge_offset, excluded.edge_offset)",
+                    (name, offset),
+                )
+
+    def note(self, key: str) -> str | None:
+        """Return the value that was last stored under a key."""
+        row = self._row("SELECT value FROM notes WHERE key = ?", key)
+        return None if row is None else cast("str", row[0])
+
+    def is_full(self, limits: EdgeLogLimits) -> bool:
+        """Whether the log holds as much as it may; what is above the bound then is what consumers still need."""
+        return self.stored_bytes >= limits.stored_bytes_max
+
+    def trim(self, limits: EdgeLogLimits) -> int:
+        """Drop some of the oldest rows that every consumer is done with and that age or size no longer lets us keep.
+
+        Bounded work: call it now and then; it returns 0 when nothing is left to drop.
+
+        Returns:
+            How many rows were dropped.
+        """
+        with self._guard:
+            self.claim_writer()
+            with self._transaction() as connection:
+                row = connection.execute("SELECT min(edge_offset) FROM cursors").fetchone()
+                oldest = connection.execute(_OLDEST, (row[0] or 0, _TRIM_ROWS)).fetchall()
+                if not oldest:
+                    return 0
+                newest_us = connection.execute(
+                    "SELECT received_us FROM publications ORDER BY edge_offset DESC LIMIT 1"
+                ).fetchone()[0]
+                through = released_through(oldest, limits, newest_us=newest_us, stored_bytes=self.stored_bytes)
+                return connection.execute("DELETE FROM publications WHERE edge_offset <= ?", (through,)).rowcount
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with _errors_of(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def _row(self, sql: str, *values: str | int) -> tuple[object, ...] | None:
+        with self._guard, _errors_of(self.path):
+            return cast("tuple[object, ...] | None", self._connection.execute(sql, values).fetchone())
+
+    def _value(self, sql: str) -> object:
+        row = self._row(sql)
+        assert row is not None
+        return row[0]
+
+    def _required_note(self, key: str) -> str:
+        found = self.note(key)
+        if found is None:
+            raise EdgeLogForeignError(f"{self.path} has no {key}: it is not a whole edge log")
+        return found
+
+
+def _take(cursor: sqlite3.Cursor, limit_bytes: int) -> list[LoggedPublication]:
+    found: list[LoggedPublication] = []
+    taken_bytes = 0
+    for edge_offset, received_us, topic, qos, retained, payload in cursor:
+        taken_bytes += len(payload)
+        if found and taken_bytes > limit_bytes:
+            break
+        publication = Publication(
+            topic=topic, payload=payload, received_us=received_us, qos=qos, retained=bool(retained)
+        )
+        found.append(LoggedPublication(edge_offset=edge_offset, publication=publication))
+    return found
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+    connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_KEPT}")
+    return connection
+
+
+def _create(path: Path) -> None:
+    """Build a whole, empty log under another name and put it in place; of two creators the first one wins."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with contextlib.closing(_connect(draft)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(_TABLES)
+            connection.execute("INSERT INTO notes VALUES ('edge_id', ?)", (uuid.uuid4().hex,))
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        _place(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _place(draft: Path, path: Path) -> None:
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without hard links
+        if not path.exists():
+            draft.rename(path)
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application_id != _APPLICATION_ID:
+        raise EdgeLogForeignError(
+            f"{path} is not an edge log of Tagtide", hint="give another --data directory, or move that file away"
+        )
+    if version != SCHEMA_VERSION:
+        raise EdgeLogForeignError(
+            f"{path} has format {version}, this release reads format {SCHEMA_VERSION}",
+            hint="use the release of Tagtide that wrote it",
+        )
+
+
+def _lock(path: Path) -> int:
+    lock_path = path.with_name(path.name + ".lock")
+    descriptor = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as cause:
+        holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
+        os.close(descriptor)
+        raise EdgeLogInUseError(
+            f"{path} is being written by another process (process id {holder})",
+            hint="stop the other bridge or replay, or give this one another --data directory",
+        ) from cause
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))
+    return descriptor
+
+
+@contextlib.contextmanager
+def _errors_of(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the file system raise into our own errors, with what to do next."""
+    try:
+        yield
+    except sqlite3.Error as cause:
+        code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if code in _DAMAGED:
+            raise EdgeLogForeignError(
+                f"{path} is damaged or not an edge log: {cause}",
+                hint="move the file away and keep it for examination; the next start creates a new one",
+            ) from cause
+        if code in _PASSING:
+            raise EdgeLogUnavailableError(
+                f"{path} cannot be used now, {_PASSING[code]}: {cause}",
+                hint="free space on that disk, or mend its permissions; it is tried again",
+            ) from cause
+        raise EdgeLogError(f"{path}: {cause}") from cause
+    except OSError as cause:
+        raise EdgeLogUnavailableError(
+            f"{path} cannot be used now: {cause.strerror or cause}",
+            hint="check that the folder exists and that this user may write to it",
+        ) from cause
