@@ -1,0 +1,74 @@
+"""Putting the parts together: which source feeds the runner, and where everything lies in a data directory."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from analytics.data_directory import DataDirectory
+from analytics.journal import Journal
+from analytics.lake import Lake
+from analytics.runner import Runner, RunnerConfig
+from analytics.source import RecordSource
+from devices.bulk import TopicDirectory
+from devices.errors import UsageError
+from devices.site.model import Site
+from ingest.edge_log import EdgeLog
+from ingest.edge_source import EdgeLogSource
+
+WRITER = "tagtide-jobs"
+"""Name under which the jobs record their epochs in the lake."""
+
+
+def open_runner(
+    sites: Sequence[Site],
+    data: DataDirectory,
+    *,
+    kafka: str | None = None,
+    config: RunnerConfig | None = None,
+    on_event: Callable[[str], None] = lambda _: None,
+) -> Runner:
+    """Open everything that the jobs of a data directory need.
+
+    Args:
+        sites: Sites to run.
+        data: Where journal and lake are, and the edge log if there is no Kafka.
+        kafka: Kafka bootstrap servers; the edge log of `data` is read where absent.
+        config: How epochs are cut.
+        on_event: Told what happens, in one line.
+
+    Raises:
+        JournalError: Another process runs these jobs, or the disk refuses.
+        LakeError, EdgeLogError, ForwardError: These cannot be opened.
+    """
+    journal = Journal(data.journal)
+    data.keep_sites(sites)
+    return Runner(
+        source=open_source(sites, data, kafka),
+        sites=sites,
+        lake=Lake(data.lake, writer=WRITER),
+        journal=journal,
+        config=config,
+        on_event=on_event,
+    )
+
+
+def open_source(sites: Sequence[Site], data: DataDirectory, kafka: str | None) -> RecordSource:
+    """Open what the jobs read: Kafka, or the edge log."""
+    if kafka is not None:
+        from ingest.kafka_source import KafkaSource, KafkaSourceConfig
+
+        return KafkaSource(KafkaSourceConfig(bootstrap_servers=kafka))
+    return EdgeLogSource(EdgeLog.open(data.edge), TopicDirectory.of(sites))
+
+
+def sites_of(paths: Sequence[Path]) -> tuple[Site, ...]:
+    """Load the site files of a command line, every problem of all of them at once.
+
+    Raises:
+        SiteFileError: There are problems.
+        UsageError: No site file was given.
+    """
+    from devices.site import load_sites
+
+    if not paths:
+        raise UsageError("no site file was given", hint="--site FILE; docs/site-file.md explains what is in one")
+    return load_sites(paths)
