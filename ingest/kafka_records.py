@@ -1,0 +1,373 @@
+"""What Tagtide's Kafka records look like: encode and decode, pure functions. Version 1.
+
+*Topics* are the canonical streams' names behind an optional prefix, and `edge_progress`. All have the same number of
+partitions; a record's key is its site (for what belongs to no site, the edge id), and `kafka_partition_of` its key's
+partition number, the same in every topic.
+
+*A chunk* (`devices.chunk`) travels as pieces on the topics of its streams and then one progress record:
+
+- `reads`, `readings`: a piece is an Arrow IPC stream of one batch with the stream's schema.
+- `device_events`, `business_events`, `rejects`: a piece is one row as JSON (`ingest.json_rows`).
+- `edge_progress`: JSON (`Progress`), sent once Kafka has acknowledged all of the chunk's pieces and the progress
+  record before it: whoever reads it knows that the chunk is whole, which pieces belong to it, and that nothing of
+  the same site and edge log is missing before it.
+
+*Headers* of every record, all text: `schema_version`, `edge_id`, `first_offset`, `last_offset` (the chunk's range of
+edge offsets), `site` (left out for no site), `session` (which run of the forwarder sent it: a forwarder that crashed
+sends a range again, and its pieces must not be mixed with the new ones). A value too large for one record is cut into
+fragments, which have a header `fragment` (`1/3`, `2/3`, `3/3`) and follow each other.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import pyarrow as pa
+
+from devices.chunk import Chunk, ClockMark
+from devices.schemas import SCHEMA_VERSION, STREAMS
+from ingest.json_rows import decode_rows, encode_rows
+from ingest.kafka_errors import KafkaRecordError, KafkaRecordVersionError
+
+PROGRESS_TOPIC = "edge_progress"
+"""Topic of the progress records."""
+
+TOPICS = (*STREAMS, PROGRESS_TOPIC)
+"""Every topic, without prefix."""
+
+ARROW_STREAMS = frozenset({"reads", "readings"})
+"""Streams whose pieces are Arrow batches; those of the others are JSON rows."""
+
+RECORD_BYTES_LIMIT = 900_000
+"""Bytes of a record's value: below the 1,000,000 that producers and 1,048,588 that brokers take by default, with
+room for key, headers and framing."""
+
+_RANGE_LIMIT = 2**63  # edge offsets are 64-bit integers
+_FRAGMENTS_LIMIT = 10_000  # 9 GB at the default limit: no payload of MQTT (256 MB) comes near
+
+
+class ChunkId(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Which sending of which chunk: pieces with equal ids belong together."""
+
+    site: str | None
+    """Site identifier; `None` for what came on topics that no site file names."""
+    edge_id: str
+    """Edge log."""
+    session: str
+    """Run of the forwarder."""
+    first_offset: int
+    """First edge offset that the chunk covers."""
+    last_offset: int
+    """Last edge offset that the chunk covers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaRecord:
+    """A record to send."""
+
+    topic: str
+    """Topic without prefix."""
+    key: bytes
+    """Site, or the edge id where there is no site."""
+    value: bytes
+    """What it says."""
+    headers: tuple[tuple[str, bytes], ...]
+    """As the module's docstring lists them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A record that was received on a stream's topic; its value is not decoded yet."""
+
+    chunk: ChunkId
+    """Where it belongs."""
+    value: bytes
+    """An Arrow batch, a JSON row, or a fragment of either."""
+    fragment: tuple[int, int] | None = None
+    """Which fragment of how many, from 1; `None` for a whole value."""
+
+
+class TopicShare(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a chunk has on one topic."""
+
+    records: int
+    """Records, fragments counted singly."""
+    rows: int
+    """Rows in them."""
+    first_kafka_offset: int
+    """Kafka offset of its first record, in the partition of the progress record."""
+    last_kafka_offset: int
+    """Kafka offset of its last record; records of other chunks may lie between the two."""
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A progress record: a chunk is in Kafka, whole."""
+
+    schema_version: int = SCHEMA_VERSION
+    """Version of this record and of the pieces."""
+    edge_id: str
+    """Edge log."""
+    site: str | None
+    """Site; null for what belongs to none."""
+    session: str
+    """Run of the forwarder."""
+    first_offset: int
+    """First edge offset that the chunk covers."""
+    last_offset: int
+    """Last edge offset that the chunk covers."""
+    previous_offset: int | None
+    """Last edge offset of the chunk that this session sent before for the same site; null for its first one."""
+    topics: dict[str, TopicShare]
+    """By topic, without prefix; streams without rows are left out."""
+    clock: tuple[ClockMark, ...] = ()
+    """Clock records in the range, in order."""
+
+    @property
+    def chunk(self) -> ChunkId:
+        """The chunk that it speaks of."""
+        return ChunkId(
+            site=self.site,
+            edge_id=self.edge_id,
+            session=self.session,
+            first_offset=self.first_offset,
+            last_offset=self.last_offset,
+        )
+
+
+def record_key(chunk: ChunkId) -> bytes:
+    """Return the key of a chunk's records."""
+    return (chunk.edge_id if chunk.site is None else chunk.site).encode()
+
+
+def kafka_partition_of(key: bytes, kafka_partitions: int) -> int:
+    """Return a key's partition number, the same in every topic.
+
+    It is the CRC-32 that librdkafka's own `consistent` partitioner takes.
+    """
+    return zlib.crc32(key) % kafka_partitions
+
+
+def encode_pieces(
+    chunk: Chunk, *, session: str, record_bytes_limit: int = RECORD_BYTES_LIMIT
+) -> tuple[ChunkId, list[KafkaRecord]]:
+    """Encode the rows of a chunk as pieces, in row order.
+
+    Args:
+        chunk: What to send.
+        session: This run of the forwarder.
+        record_bytes_limit: Largest value of a record, bytes; batches are cut by rows, single rows into fragments.
+
+    Returns:
+        The chunk's id, and its pieces; none for a chunk that has only clock marks.
+    """
+    chunk_id = ChunkId(
+        site=chunk.site,
+        edge_id=chunk.edge_id,
+        session=session,
+        first_offset=chunk.first_offset,
+        last_offset=chunk.last_offset,
+    )
+    key, headers = record_key(chunk_id), _headers(chunk_id)
+    records = []
+    for stream, batch in chunk.batches.items():
+        values = _arrow_values(batch, record_bytes_limit) if stream in ARROW_STREAMS else encode_rows(batch)
+        for value in values:
+            for part, fragment in _fragments(value, record_bytes_limit):
+                records.append(KafkaRecord(topic=stream, key=key, value=part, headers=headers + fragment))
+    return chunk_id, records
+
+
+def encode_progress(progress: Progress) -> KafkaRecord:
+    """Encode a progress record."""
+    return KafkaRecord(
+        topic=PROGRESS_TOPIC,
+        key=record_key(progress.chunk),
+        value=msgspec.json.encode(progress),
+        headers=_headers(progress.chunk),
+    )
+
+
+def decode_piece(value: bytes | None, headers: Sequence[tuple[str, bytes]] | None) -> Piece:
+    """Tell from its headers where a record on a stream's topic belongs.
+
+    Raises:
+        KafkaRecordError: It is not one of ours.
+        KafkaRecordVersionError: It was written by a newer version.
+    """
+    found = dict(headers or ())
+    try:
+        _check_version(int(found["schema_version"]))
+        site = found.get("site")
+        fragment = found.get("fragment")
+        chunk = ChunkId(
+            site=None if site is None else site.decode(),
+            edge_id=found["edge_id"].decode(),
+            session=found["session"].decode(),
+            first_offset=int(found["first_offset"]),
+            last_offset=int(found["last_offset"]),
+        )
+        piece = Piece(chunk=chunk, value=value or b"", fragment=None if fragment is None else _fragment(fragment))
+    except KeyError as error:
+        raise KafkaRecordError(f"the record has no header {error}") from error
+    except (ValueError, AttributeError, TypeError) as error:
+        raise KafkaRecordError(f"the record has a damaged header: {error}") from error
+    _check_range(chunk.first_offset, chunk.last_offset)
+    return piece
+
+
+def decode_progress(value: bytes | None) -> Progress:
+    """Decode a progress record.
+
+    Raises:
+        KafkaRecordError: It is not one of ours.
+        KafkaRecordVersionError: It was written by a newer version.
+    """
+    try:
+        _check_version(_VERSION.decode(value or b"").schema_version)
+        progress = _PROGRESS.decode(value or b"")
+    except msgspec.MsgspecError as error:
+        raise KafkaRecordError(f"the progress record cannot be decoded: {error}") from error
+    _check_range(progress.first_offset, progress.last_offset)
+    unknown = progress.topics.keys() - STREAMS.keys()
+    if unknown:
+        raise KafkaRecordError(f"the progress record names unknown topics: {', '.join(sorted(unknown))}")
+    if any(
+        share.records < 1 or share.last_kafka_offset < share.first_kafka_offset for share in progress.topics.values()
+    ):
+        raise KafkaRecordError("the progress record counts no records on a topic that it names")
+    return progress
+
+
+def decode_chunk(progress: Progress, pieces: Mapping[str, Sequence[Piece]]) -> Chunk:
+    """Put a chunk together again.
+
+    Args:
+        progress: Its progress record.
+        pieces: Its pieces by topic, in the order of their Kafka offsets.
+
+    Raises:
+        KafkaRecordError: A piece cannot be decoded, or the rows are not as many as were counted.
+    """
+    batches = {}
+    for stream in sorted(pieces, key=list(STREAMS).index):
+        values = list(_whole_values(pieces[stream]))
+        batch = _arrow_rows(stream, values) if stream in ARROW_STREAMS else decode_rows(stream, values)
+        if batch.num_rows != progress.topics[stream].rows:
+            raise KafkaRecordError(
+                f"{stream} has {batch.num_rows} rows where {progress.topics[stream].rows} were counted:"
+                f" edge {progress.edge_id}, offsets {progress.first_offset} to {progress.last_offset}"
+            )
+        batches[stream] = batch
+    return Chunk(
+        site=progress.site,
+        edge_id=progress.edge_id,
+        first_offset=progress.first_offset,
+        last_offset=progress.last_offset,
+        batches=batches,
+        clock=progress.clock,
+    )
+
+
+class _Version(msgspec.Struct, gc=False):
+    schema_version: int
+
+
+_VERSION = msgspec.json.Decoder(_Version)
+_PROGRESS = msgspec.json.Decoder(Progress)
+
+
+def _headers(chunk: ChunkId) -> tuple[tuple[str, bytes], ...]:
+    site = () if chunk.site is None else (("site", chunk.site.encode()),)
+    return (
+        ("schema_version", b"%d" % SCHEMA_VERSION),
+        ("edge_id", chunk.edge_id.encode()),
+        ("first_offset", b"%d" % chunk.first_offset),
+        ("last_offset", b"%d" % chunk.last_offset),
+        ("session", chunk.session.encode()),
+        *site,
+    )
+
+
+def _arrow_values(batch: pa.RecordBatch, record_bytes_limit: int) -> Iterator[bytes]:
+    """Yield Arrow streams of a batch's rows, each within the limit unless it is of a single row."""
+    value = _arrow_stream(batch)
+    if len(value) <= record_bytes_limit or batch.num_rows <= 1:
+        yield value
+        return
+    rows = max(1, batch.num_rows * record_bytes_limit // len(value))
+    rows = min(rows, batch.num_rows - 1)  # the schema's share shrinks with the rows: go on until it fits
+    for start in range(0, batch.num_rows, rows):
+        yield from _arrow_values(batch.slice(start, rows), record_bytes_limit)
+
+
+def _arrow_stream(batch: pa.RecordBatch) -> bytes:
+    schema = batch.schema.with_metadata({"schema_version": str(SCHEMA_VERSION)})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema) as writer:
+        writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+    written: bytes = sink.getvalue().to_pybytes()
+    return written
+
+
+def _arrow_rows(stream: str, values: Sequence[bytes]) -> pa.RecordBatch:
+    schema = STREAMS[stream]
+    batches = []
+    try:
+        for value in values:
+            with pa.ipc.open_stream(value) as reader:
+                if not reader.schema.equals(schema, check_metadata=False):
+                    raise KafkaRecordError(f"a batch on {stream} has another schema: {reader.schema}")
+                for batch in reader:
+                    batch.validate(full=True)
+                    batches.append(batch.replace_schema_metadata(None))
+        return pa.concat_batches(batches) if batches else pa.RecordBatch.from_pylist([], schema=schema)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise KafkaRecordError(f"a batch on {stream} cannot be decoded: {error}") from error
+
+
+def _fragments(value: bytes, record_bytes_limit: int) -> Iterator[tuple[bytes, tuple[tuple[str, bytes], ...]]]:
+    if len(value) <= record_bytes_limit:
+        yield value, ()
+        return
+    count = -(-len(value) // record_bytes_limit)
+    for number in range(count):
+        part = value[number * record_bytes_limit : (number + 1) * record_bytes_limit]
+        yield part, (("fragment", b"%d/%d" % (number + 1, count)),)
+
+
+def _fragment(header: bytes) -> tuple[int, int]:
+    number, _, count = header.partition(b"/")
+    found = int(number), int(count)
+    if not 1 <= found[0] <= found[1] <= _FRAGMENTS_LIMIT:
+        raise ValueError(f"fragment {found[0]} of {found[1]}")
+    return found
+
+
+def _whole_values(pieces: Sequence[Piece]) -> Iterator[bytes]:
+    parts: list[bytes] = []
+    for piece in pieces:
+        number, count = piece.fragment or (1, 1)
+        parts.append(piece.value)
+        if number != len(parts):
+            raise KafkaRecordError(f"fragment {number} of {count} stands where {len(parts)} belongs")
+        if number == count:
+            yield parts[0] if count == 1 else b"".join(parts)
+            parts = []
+    if parts:
+        raise KafkaRecordError(f"{len(parts)} fragments are not followed by the rest of their value")
+
+
+def _check_version(version: int) -> None:
+    if version > SCHEMA_VERSION:
+        raise KafkaRecordVersionError(
+            f"a record has schema version {version}, this Tagtide knows {SCHEMA_VERSION}",
+            hint="upgrade the jobs before the edge boxes",
+        )
+    if version < 1:
+        raise KafkaRecordError(f"a record has schema version {version}")
+
+
+def _check_range(first_offset: int, last_offset: int) -> None:
+    if not 1 <= first_offset <= last_offset < _RANGE_LIMIT:
+        raise KafkaRecordError(f"edge offsets {first_offset} to {last_offset} are no range")
