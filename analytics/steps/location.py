@@ -17,7 +17,6 @@ after it, and detection comes later by design, which `as_of_time` says.
 """
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -31,9 +30,8 @@ from analytics.location.pending import Column, PendingRows
 from analytics.location.places import Places, map_site
 from analytics.schemas import LOCATIONS
 from analytics.step import Arrived, Outputs
+from analytics.steps.identity import identify
 from analytics.steps.state_bytes import pack, unpack
-from devices.epc import decode_epc
-from devices.errors import EpcError
 from devices.site.model import Site
 
 OPEN_PROBABILITY = 0.6
@@ -294,7 +292,7 @@ class _RowWriter:
     def _write(self, item: int, *, until_us: int | None, left_for: int | None, revision: int) -> None:
         state, items = self._state, self._state.items
         epc_hex = state.table.epc_hex(item)
-        uri, gtin = _identify(epc_hex)
+        uri, gtin = identify(epc_hex)
         zone = int(items.zone[item])
         weights, antennas, means = items.slot_weight[item], items.slot_antenna[item], items.slot_mean[item]
         shown = np.flatnonzero(weights >= 0.5)
@@ -347,13 +345,3 @@ def _evidence(places: Places, antennas: Column, weights: Column, means: Column) 
         for antenna, weight, mean in zip(antennas.tolist(), weights, means, strict=True)
     ]
     return msgspec.json.encode({"antennas": heard}).decode()
-
-
-@lru_cache(maxsize=65536)
-def _identify(epc_hex: str) -> tuple[str | None, str | None]:
-    """Return an EPC's URI and GTIN; an item with a code that is not GS1's stays a valid item by its hexadecimal."""
-    try:
-        epc = decode_epc(epc_hex)
-    except EpcError:
-        return None, None
-    return epc.uri, epc.gtin
