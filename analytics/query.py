@@ -126,17 +126,17 @@ def ask(connection: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[s
     Raises:
         QuestionError: No such question, an unknown parameter, or SQL that DuckDB refuses.
     """
+    given = dict(parameters or {})
+    if len(query.split()) > 1:
+        return _run(connection, query, given)
     from analytics.questions import load_questions
 
     questions = load_questions()
-    question = questions.get(query)
-    given = dict(parameters or {})
+    question = questions.get(query.strip())
     if question is None:
-        if " " not in query.strip():
-            raise QuestionError(
-                f"there is no question '{query}'", hint=f"questions: {', '.join(sorted(questions))}; or give SQL"
-            )
-        return _run(connection, query, given)
+        raise QuestionError(
+            f"there is no question '{query}'", hint=f"questions: {', '.join(sorted(questions))}; or give SQL"
+        )
     if unknown := given.keys() - question.parameters.keys():
         raise QuestionError(
             f"question '{query}' has no parameter {', '.join(sorted(unknown))}",

@@ -122,7 +122,8 @@ class Runner:
         if checkpoint is not None:
             for site_id, blob in checkpoint.states.items():
                 if site_id in self._pipelines:
-                    self._pipelines[site_id].load(blob)
+                    for warning in self._pipelines[site_id].load(blob):
+                        self._on_event(warning)
             self._last = checkpoint.plan
             self._checkpointed_epoch = checkpoint.plan.epoch
         self._source.seek(self._last.position or None)
