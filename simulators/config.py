@@ -1,0 +1,125 @@
+"""What can be asked of a simulated day, and the named scenarios."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from devices.errors import UsageError
+from simulators.faults import Fault
+from simulators.propagation import PropagationLaw
+from simulators.radio import RadioLaw
+from simulators.shoppers import ShopperHabits
+from simulators.staff import StaffHabits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayConfig:
+    """A day to simulate. The same configuration gives the same publications, byte for byte."""
+
+    scenario: str = "demo"
+    """Name, for people."""
+    seed: int = 1
+    """Seed of every random draw."""
+    site_id: str = "store-demo"
+    """Identifier of the site."""
+    name: str = "Demo store"
+    """Name of the site."""
+    timezone: str = "Europe/Berlin"
+    """IANA time zone of the site."""
+    start: datetime = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+    """When the day starts."""
+    hours: float = 10.0
+    """How long it lasts."""
+    items: int = 1500
+    """Units in the store at opening."""
+    zones: int = 13
+    """Touching zones."""
+    antennas: int = 20
+    """Ceiling antennas, four to a reader."""
+    mean_read_interval_s: float = 45.0
+    """Mean seconds between two reads of one tag at rest, by any antenna."""
+    deliveries: int = 3
+    """Deliveries of the day."""
+    delivered_share: float = 0.16
+    """Units of all deliveries together, as a share of `items`."""
+    transfers: int = 1
+    """Transfers of an armful to another store."""
+    dead_tag_share: float = 0.008
+    """Share of tagged goods whose tag is dead or torn off."""
+    shoppers: ShopperHabits = field(default_factory=ShopperHabits)
+    """How shoppers behave."""
+    staff: StaffHabits = field(default_factory=StaffHabits)
+    """How staff work."""
+    radio: RadioLaw = field(default_factory=RadioLaw)
+    """Laws of tags and readers."""
+    propagation: PropagationLaw = field(default_factory=PropagationLaw)
+    """Laws of propagation."""
+    faults: tuple[Fault, ...] = ()
+    """Faults that are switched on."""
+
+    def __post_init__(self) -> None:
+        if self.start.tzinfo is None:
+            raise UsageError("the start of a day needs a time zone", hint="write 2026-03-02T08:00:00Z")
+        if self.hours <= 0 or self.items < 1:
+            raise UsageError("a day needs some hours and some items")
+
+    @property
+    def start_us(self) -> int:
+        """Start in microseconds since the epoch."""
+        return round(self.start.timestamp()) * 1_000_000
+
+    @property
+    def end_us(self) -> int:
+        """End in microseconds since the epoch."""
+        return self.start_us + round(self.hours * 3600) * 1_000_000
+
+
+_EVALUATION = DayConfig(
+    hours=1.0,
+    items=800,
+    deliveries=1,
+    transfers=0,
+    shoppers=ShopperHabits(per_hour=60.0),
+    radio=RadioLaw(dwell_s=0.25, reads_per_second=400.0),
+)
+
+PRESETS: Mapping[str, DayConfig] = {
+    "demo": DayConfig(),
+    "store-24": dataclasses.replace(
+        _EVALUATION, scenario="store-24", site_id="store-24", antennas=24, mean_read_interval_s=4.0
+    ),
+    "store-48": dataclasses.replace(
+        _EVALUATION, scenario="store-48", site_id="store-48", antennas=48, mean_read_interval_s=2.0
+    ),
+    "tiny": DayConfig(
+        scenario="tiny",
+        site_id="store-tiny",
+        name="Tiny store",
+        hours=1 / 6,
+        items=60,
+        zones=10,
+        antennas=12,
+        mean_read_interval_s=8.0,
+        deliveries=1,
+        transfers=0,
+        shoppers=ShopperHabits(per_hour=150.0, shelves_mean=3.0, returns_per_hour=12.0),
+    ),
+}
+"""Named scenarios."""
+
+
+def preset(name: str, **changes: Any) -> DayConfig:
+    """Return a named scenario with some settings changed.
+
+    Raises:
+        UsageError: There is no such scenario or setting.
+    """
+    if name not in PRESETS:
+        raise UsageError(f'unknown scenario "{name}"', hint=f"use one of {', '.join(PRESETS)}")
+    known = {entry.name for entry in dataclasses.fields(DayConfig)}
+    for key in changes:
+        if key not in known:
+            raise UsageError(f'a day has no setting "{key}"', hint=f"it has {', '.join(sorted(known))}")
+    return dataclasses.replace(PRESETS[name], **changes)

@@ -1,0 +1,232 @@
+"""The simulated store as a site: readers and ceiling antennas, shelves with scales, sensors and feeds.
+
+Everything here follows from the sizes asked for, without chance: a plan is a fact of the scenario, not of the seed.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from devices.site.model import Antenna, Feed, Reader, Sensor, Shelf, Site, ZoneKind
+from simulators.catalogue import CATALOGUE, Product
+from simulators.layout import Layout, Rectangle, build_layout
+
+PORTS_PER_READER = 4
+"""Antenna ports of each reader."""
+CEILING_M = 3.2
+"""Height of the antennas."""
+TX_POWER_DBM = 30.0
+"""Conducted power that each antenna is driven with."""
+ANTENNA_GAIN_DBI = 6.0
+"""Gain of a ceiling panel antenna, circular polarisation."""
+BEAMWIDTH_DEG = 75.0
+"""Half-power beam width of such an antenna."""
+FLOOR_SHARE = 0.6
+"""Part of the opening stock that lies on shelves; the rest is in the back room."""
+
+_UNITS_PER_SHELF = 14
+_READER_PROFILES = ("zebra", "impinj", "zebra")  # in turn; the last reader speaks tagtide
+_MODELS = {"impinj": "R700", "zebra": "FX9600", "tagtide": "bridge"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorePlan:
+    """A store to simulate."""
+
+    site: Site
+    """What the site file says."""
+    layout: Layout
+    """Zones, ways and walls."""
+    products: tuple[Product, ...]
+    """What it sells; the index is the product's number."""
+    shelf_products: tuple[int, ...]
+    """Product number of each shelf of the site."""
+    shelf_zones: tuple[int, ...]
+    """Zone number of each shelf."""
+
+    @property
+    def antennas(self) -> list[tuple[int, Antenna]]:
+        """Every antenna with its reader's number, in file order: the index is the antenna's number."""
+        return [(number, antenna) for number, reader in enumerate(self.site.readers) for antenna in reader.antennas]
+
+
+def build_plan(*, site_id: str, name: str, zones: int, antennas: int, items: int, timezone: str) -> StorePlan:
+    """Plan a store.
+
+    Args:
+        site_id: Identifier of the site.
+        name: Name for people.
+        zones: Number of touching zones, 7 and up.
+        antennas: Number of ceiling antennas, at least one a zone.
+        items: Units that it holds at opening; decides about how many products and shelves it has.
+        timezone: IANA time zone.
+
+    Returns:
+        The plan. The same arguments always give the same plan.
+    """
+    if antennas < zones:
+        raise ValueError(f"{antennas} antennas cannot cover {zones} zones: give at least one antenna a zone")
+    layout = build_layout(zone_count=zones, width=30.0, depth=20.0)
+    products = _assortment(items)
+    shelf_products = _shelf_products(products, items)
+    shelf_zones = _shelf_zones(layout, products, shelf_products)
+    shelves = _shelves(layout, products, shelf_products, shelf_zones, items)
+    site = Site(
+        id=site_id,
+        name=name,
+        timezone=timezone,
+        zones=layout.zones,
+        readers=_readers(_antennas(layout, antennas)),
+        shelves=shelves,
+        sensors=(
+            Sensor(id="climate-floor", profile="tagtide", mqtt_topic="sensors/climate-floor", zone=layout.zones[3].id),
+            Sensor(id="light-floor", profile="tagtide", mqtt_topic="sensors/light-floor", zone=layout.zones[4].id),
+        ),
+        feeds=(
+            Feed(id="till", profile="tagtide", mqtt_topic="business/till"),
+            Feed(id="erp", profile="tagtide", mqtt_topic="business/erp"),
+        ),
+        walls=layout.walls,
+    )
+    return StorePlan(
+        site=site, layout=layout, products=products, shelf_products=shelf_products, shelf_zones=shelf_zones
+    )
+
+
+def _assortment(items: int) -> tuple[Product, ...]:
+    """Take as many products as give each a decent stock, tagged and untagged in proportion."""
+    count = min(len(CATALOGUE), max(6, items // 20))
+    return tuple(CATALOGUE[(place * len(CATALOGUE) + len(CATALOGUE) - 1) // count] for place in range(count))
+
+
+def _shelf_products(products: Sequence[Product], items: int) -> tuple[int, ...]:
+    count = max(len(products), math.ceil(items * FLOOR_SHARE / _UNITS_PER_SHELF))
+    return tuple(place % len(products) for place in range(count))
+
+
+def _shelf_zones(layout: Layout, products: Sequence[Product], shelf_products: Sequence[int]) -> tuple[int, ...]:
+    """Put a product's shelves into its department; every ninth shelf is a promotion elsewhere."""
+    floor = [number for number, zone in enumerate(layout.zones) if zone.kind is ZoneKind.SALES_FLOOR]
+    zones = []
+    for place, product in enumerate(shelf_products):
+        own = layout.departments[products[product].department]
+        again = place // len(products)
+        zones.append(floor[place % len(floor)] if place % 9 == 8 else own[again % len(own)])
+    return tuple(zones)
+
+
+def _shelves(
+    layout: Layout,
+    products: Sequence[Product],
+    shelf_products: Sequence[int],
+    shelf_zones: Sequence[int],
+    items: int,
+) -> tuple[Shelf, ...]:
+    full = max(4, math.ceil(1.4 * items * FLOOR_SHARE / len(shelf_products)))
+    shelves = []
+    for place, (product_number, zone) in enumerate(zip(shelf_products, shelf_zones, strict=True)):
+        product = products[product_number]
+        x, y = _stand(layout.rectangles[zone], shelf_zones[:place].count(zone), shelf_zones.count(zone))
+        shelf_id = f"{layout.zones[zone].id.removeprefix('floor.')}-{shelf_zones[:place].count(zone) + 1}"
+        scale = _scale(product, place)
+        shelves.append(
+            Shelf(
+                id=shelf_id,
+                zone=layout.zones[zone].id,
+                gtin=product.gtin,
+                unit_grams=product.unit_grams,
+                capacity_units=full,
+                minimum_units=max(1, full // 4),
+                profile=scale,
+                mqtt_topic=None if scale is None else _scale_topic(scale, shelf_id),
+                x=x,
+                y=y,
+            )
+        )
+    return tuple(shelves)
+
+
+def _scale(product: Product, place: int) -> str | None:
+    """Give untagged goods a scale, and some of the others."""
+    if not product.tagged:
+        return "weight" if place % 3 else "tagtide"
+    if place % 8 == 3:
+        return "weight"
+    return "tagtide" if place % 16 == 6 else None
+
+
+def _scale_topic(profile: str, shelf_id: str) -> str:
+    return f"shelves/{shelf_id}/mass" if profile == "weight" else f"shelves/{shelf_id}/measurements"
+
+
+def _stand(rectangle: Rectangle, number: int, count: int) -> tuple[float, float]:
+    """Spread `count` shelves over a rectangle in rows, half a metre off its edges: some do stand at a border."""
+    points = _grid(rectangle, count, margin=0.5)
+    return points[number]
+
+
+def _grid(rectangle: Rectangle, count: int, *, margin: float) -> list[tuple[float, float]]:
+    """Cut a rectangle into `count` near-square cells, row by row, and return their middles."""
+    width, height = rectangle.x1 - rectangle.x0 - 2 * margin, rectangle.y1 - rectangle.y0 - 2 * margin
+    rows = max(1, min(count, round(math.sqrt(count * height / width))))
+    points = []
+    for row in range(rows):
+        columns = count // rows + (row < count % rows)
+        for column in range(columns):
+            x = rectangle.x0 + margin + width * (column + 0.5) / columns
+            y = rectangle.y0 + margin + height * (row + 0.5) / rows
+            points.append((round(x, 2), round(y, 2)))
+    return points
+
+
+def _antennas(layout: Layout, count: int) -> list[tuple[str, float, float]]:
+    """Share antennas out by area, at least one a zone, the next always to the zone with the most area for each."""
+    share = [1] * len(layout.zones)
+    for _ in range(count - len(layout.zones)):
+        need = [rectangle.area / have for rectangle, have in zip(layout.rectangles, share, strict=True)]
+        share[need.index(max(need))] += 1
+    return [
+        (zone.id, x, y)
+        for zone, rectangle, have in zip(layout.zones, layout.rectangles, share, strict=True)
+        for x, y in _grid(rectangle, have, margin=0.0)
+    ]
+
+
+def _readers(places: Sequence[tuple[str, float, float]]) -> tuple[Reader, ...]:
+    """Wire neighbouring antennas to one reader."""
+    groups = [places[first : first + PORTS_PER_READER] for first in range(0, len(places), PORTS_PER_READER)]
+    readers = []
+    for number, group in enumerate(groups):
+        last = number == len(groups) - 1
+        profile = "tagtide" if last else _READER_PROFILES[number % len(_READER_PROFILES)]
+        readers.append(_reader(f"r{number + 1}", profile, group))
+    return tuple(readers)
+
+
+def _reader(reader_id: str, profile: str, places: Sequence[tuple[str, float, float]]) -> Reader:
+    topic, status = {
+        "impinj": (f"impinj/{reader_id}/events", (f"impinj/{reader_id}/status",)),
+        "zebra": (f"zebra/{reader_id}/data", (f"zebra/{reader_id}/management",)),
+        "tagtide": (f"tagtide/{reader_id}/reads", ()),
+    }[profile]
+    antennas = tuple(
+        Antenna(
+            port=port,
+            x=x,
+            y=y,
+            z=CEILING_M,
+            zone=zone,
+            gain_dbi=ANTENNA_GAIN_DBI,
+            tx_power_dbm=TX_POWER_DBM,
+            beamwidth_deg=BEAMWIDTH_DEG,
+        )
+        for port, (zone, x, y) in enumerate(places, start=1)
+    )
+    return Reader(
+        id=reader_id,
+        profile=profile,
+        mqtt_topic=topic,
+        status_mqtt_topics=status,
+        antennas=antennas,
+        model=_MODELS[profile],
+    )

@@ -1,0 +1,117 @@
+"""The law of propagation: how strongly an antenna's signal arrives at a place, before the tag has its say.
+
+One-way gain in dB of each antenna at each cell of a fine floor grid: antenna pattern, log-distance path loss, walls
+in the way and shadowing that neighbouring places share. What differs from tag to tag is `radio`'s business.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from devices.site.model import Antenna, Wall
+from simulators.plan import StorePlan
+
+CELL_M = 0.25
+"""Edge of a grid cell."""
+TAG_HEIGHT_M = 1.0
+"""Height of every tag: a table, a rail, a hand."""
+
+_WAVES = 24  # Fourier features of a shadowing field; its correlation is Gaussian to within 1/sqrt(24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PropagationLaw:
+    """Parameters of the law. The defaults are a furnished store at 866 MHz."""
+
+    loss_at_1_m_db: float = 31.2
+    """Free-space loss over the first metre: 20 log10(4 pi / wavelength)."""
+    exponent: float = 2.3
+    """Path-loss exponent beyond the first metre."""
+    polarisation_loss_db: float = 3.0
+    """Circular antenna to linear tag."""
+    back_lobe_db: float = 20.0
+    """How far the antenna pattern falls at most below its peak."""
+    shadow_db: float = 3.0
+    """Standard deviation of shadowing by place, one way."""
+    shadow_distance_m: float = 1.5
+    """Distance at which the shadowing of two places is correlated by 0.6."""
+
+
+class PropagationField:
+    """One-way gain of every antenna at every cell of the floor."""
+
+    def __init__(self, *, plan: StorePlan, law: PropagationLaw, rng: np.random.Generator) -> None:
+        self.law = law
+        """Parameters."""
+        self.places = np.array([(antenna.x, antenna.y, antenna.z) for _, antenna in plan.antennas])
+        """x, y and z of each antenna, metres."""
+        self._columns = int(np.ceil(plan.layout.width / CELL_M))
+        self._rows = int(np.ceil(plan.layout.depth / CELL_M))
+        x, y = np.meshgrid((np.arange(self._columns) + 0.5) * CELL_M, (np.arange(self._rows) + 0.5) * CELL_M)
+        cells = np.column_stack([x.ravel(), y.ravel()])
+        self.expected_db = np.stack(
+            [expected_gain_db(antenna, cells, plan.site.walls, law) for _, antenna in plan.antennas]
+        ).astype(np.float32)
+        """Gain by law alone: antennas by cells, what an observer without a survey can know."""
+        self.gain_db = (self.expected_db + _shadow_fields(len(plan.antennas), cells, law, rng)).astype(np.float32)
+        """Gain with this store's shadowing: antennas by cells."""
+
+    def cell(self, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """Return the cell number of places in metres."""
+        column = np.clip((x / CELL_M).astype(np.int64), 0, self._columns - 1)
+        row = np.clip((y / CELL_M).astype(np.int64), 0, self._rows - 1)
+        return row * self._columns + column
+
+
+def expected_gain_db(
+    antenna: Antenna, points: npt.NDArray[np.float64], walls: tuple[Wall, ...], law: PropagationLaw
+) -> npt.NDArray[np.float64]:
+    """Compute the gain from an antenna to tags at points, without shadowing.
+
+    Args:
+        antenna: Looks straight down.
+        points: Places in metres, n by 2.
+        walls: Wall lines with their one-way loss.
+        law: Parameters.
+
+    Returns:
+        One-way gain in dB, antenna gain included, n values.
+    """
+    flat = np.hypot(points[:, 0] - antenna.x, points[:, 1] - antenna.y)
+    drop = antenna.z - TAG_HEIGHT_M
+    distance = np.hypot(flat, drop)
+    off_axis_deg = np.degrees(np.arctan2(flat, drop))
+    pattern_db = np.minimum(12.0 * (off_axis_deg / (antenna.beamwidth_deg or 75.0)) ** 2, law.back_lobe_db)
+    path_db = law.loss_at_1_m_db + 10.0 * law.exponent * np.log10(np.maximum(distance, 1.0))
+    wall_db = np.zeros(len(points))
+    for wall in walls:
+        wall_db += (wall.loss_db or 0.0) * _crosses((antenna.x, antenna.y), points, wall)
+    return np.asarray((antenna.gain_dbi or 0.0) - pattern_db - path_db - wall_db - law.polarisation_loss_db)
+
+
+def _crosses(start: tuple[float, float], ends: npt.NDArray[np.float64], wall: Wall) -> npt.NDArray[np.bool_]:
+    """Return which straight lines from `start` to `ends` cross a wall."""
+    (ax, ay), (bx, by) = wall.start, wall.end
+    sx, sy = start
+
+    def side(px: npt.NDArray[np.float64] | float, py: npt.NDArray[np.float64] | float) -> npt.NDArray[np.float64]:
+        return np.asarray((bx - ax) * (py - ay) - (by - ay) * (px - ax))
+
+    def side_of_line(px: float, py: float) -> npt.NDArray[np.float64]:
+        return np.asarray((ends[:, 0] - sx) * (py - sy) - (ends[:, 1] - sy) * (px - sx))
+
+    apart = side(sx, sy) * side(ends[:, 0], ends[:, 1]) < 0
+    return np.asarray(apart & (side_of_line(ax, ay) * side_of_line(bx, by) < 0))
+
+
+def _shadow_fields(
+    antennas: int, cells: npt.NDArray[np.float64], law: PropagationLaw, rng: np.random.Generator
+) -> npt.NDArray[np.float64]:
+    """Draw one correlated field for each antenna, by random Fourier features of a Gaussian kernel."""
+    fields = np.empty((antennas, len(cells)))
+    for antenna in range(antennas):
+        waves = rng.standard_normal((2, _WAVES)) / law.shadow_distance_m
+        phases = rng.uniform(0.0, 2.0 * np.pi, _WAVES)
+        fields[antenna] = np.cos(cells @ waves + phases).sum(axis=1)
+    return np.asarray(fields * law.shadow_db * np.sqrt(2.0 / _WAVES))
