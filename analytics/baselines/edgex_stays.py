@@ -55,6 +55,7 @@ def edgex_stays(reads: pa.Table, site: Site, parameters: MobilityParameters) -> 
     last_read_ms = np.empty(len(order), dtype=np.int64)
     _locate(
         item,
+        columns.publication[order],
         place[order],
         place_zone,
         np.rint(columns.rssi_dbm)[order],
@@ -161,6 +162,7 @@ def _aliases(site: Site) -> dict[str, str]:
 @numba.njit(cache=True)
 def _locate(  # noqa: PLR0917 - kernels take their arrays one by one
     item: Int32s,
+    publication: Int64s,
     place: Int32s,
     place_zone: Int32s,
     rssi: Floats,
@@ -183,7 +185,8 @@ def _locate(  # noqa: PLR0917 - kernels take their arrays one by one
     newest_ms = np.int64(0)
     for row in range(len(item)):
         first = row == 0 or item[row] != item[row - 1]
-        anew[row] = first or newest_ms < reference_ms[row] - DEPARTED_MS
+        silent = newest_ms < reference_ms[row] - DEPARTED_MS
+        anew[row] = first or (silent and publication[row] != publication[row - 1])  # checked between reports
         if anew[row]:
             count[:] = 0
             total[:] = 0.0
