@@ -1,18 +1,131 @@
-"""The edge's daemons: the bridge, and beside it the forwarder to Kafka."""
+"""The edge's daemons: the bridge, and the forwarder to Kafka beside it."""
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analytics.data_directory import DataDirectory
 from deploy.reporting import Status, teller
+from deploy.supervisor import supervise, tagtide_command
 from devices.bulk import TopicDirectory
 from devices.site.model import Site
+from ingest.bridge import Bridge, BridgeConfig
 from ingest.edge_log import EdgeLog
+from ingest.mqtt_url import parse_mqtt_url
+
+if TYPE_CHECKING:
+    from ingest.forwarder import Forwarder
+
+Stop = Callable[[], bool]
 
 
-def wall_clock_us() -> int:
-    """Return the time of this machine, microseconds since the Unix epoch."""
-    return time.time_ns() // 1000
+def run_bridge(
+    data: DataDirectory,
+    site_files: Sequence[Path],
+    *,
+    mqtt: str,
+    kafka: str | None,
+    subscribe: Sequence[str],
+    stop: Stop,
+) -> None:
+    """Run the bridge until told to stop; with Kafka, keep a forwarder running beside it.
+
+    Raises:
+        EdgeLogError: Another bridge has this data directory, or the log is damaged.
+        MqttUrlError: The URL cannot be used.
+    """
+    tell = teller("bridge")
+    log = EdgeLog.open(data.edge)
+    config = BridgeConfig(mqtt_url=parse_mqtt_url(mqtt), topic_filters=tuple(subscribe))
+    bridge = Bridge(config, log, on_event=lambda event: tell(event.text))
+    status = Status(tell, lambda: {"publications stored": bridge.stats.stored})
+
+    def stopping() -> bool:
+        status.maybe(f"; {bridge.stats.state}")
+        return stop()
+
+    with _forwarder_beside(data, site_files, kafka, stop):
+        bridge.run(stopping)
+    log.close()
+
+
+@contextlib.contextmanager
+def _forwarder_beside(data: DataDirectory, site_files: Sequence[Path], kafka: str | None, stop: Stop) -> Iterator[None]:
+    if kafka is None:
+        yield
+        return
+    sites = [argument for path in site_files for argument in ("--site", str(path))]
+    command = tagtide_command("forward", *sites, "--data", str(data.root), "--kafka", kafka)
+    ended = threading.Event()
+    keeping = threading.Thread(
+        target=supervise,
+        args=({"forward": command}, lambda: stop() or ended.is_set(), teller("bridge")),
+        name="forwarder-supervisor",
+    )
+    keeping.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        keeping.join()
+
+
+def run_forwarder(data: DataDirectory, sites: Sequence[Site], *, kafka: str, stop: Stop) -> None:
+    """Forward the edge log to Kafka until told to stop.
+
+    Raises:
+        EdgeLogError: The edge log cannot be read.
+        ForwardError: Kafka's topics are not as they must be.
+    """
+    tell = teller("forward")
+    forwarder = _open_forwarder(data, sites, kafka, tell)
+    status = Status(
+        tell, lambda: {"publications forwarded": forwarder.stats.publications, "rows": forwarder.stats.rows}
+    )
+
+    def stopping() -> bool:
+        status.maybe()
+        return stop()
+
+    forwarder.run(stopping)
+
+
+@contextlib.contextmanager
+def forwarding(data: DataDirectory, sites: Sequence[Site], kafka: str | None) -> Iterator[None]:
+    """Forward in a thread while the block runs; nothing where `kafka` is `None`.
+
+    Raises:
+        ForwardError: Kafka's topics are not as they must be.
+    """
+    if kafka is None:
+        yield
+        return
+    ended = threading.Event()
+    failure: list[BaseException] = []
+    forwarder = _open_forwarder(data, sites, kafka, teller("forward"))
+
+    def run() -> None:
+        try:
+            forwarder.run(ended.is_set)
+        except BaseException as error:  # noqa: BLE001 - carried to the caller's thread
+            failure.append(error)
+
+    thread = threading.Thread(target=run, name="forwarder")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+    if failure:
+        raise failure[0]
+
+
+def _open_forwarder(data: DataDirectory, sites: Sequence[Site], kafka: str, tell: Callable[[str], None]) -> "Forwarder":
+    from ingest.forwarder import Forwarder, ForwarderConfig
+
+    return Forwarder(
+        ForwarderConfig(bootstrap_servers=kafka), EdgeLog.open(data.edge), TopicDirectory.of(sites), on_event=tell
+    )

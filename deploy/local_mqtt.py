@@ -4,6 +4,7 @@ For the demo, tests and benchmarks. amqtt keeps its sessions in memory only, so 
 to survive a crash; `deploy/mosquitto/` is what a store runs.
 """
 
+import getpass
 import shutil
 import socket
 import subprocess
@@ -119,6 +120,8 @@ class LocalBroker:
                     f"listener {self.port} 127.0.0.1",
                     "allow_anonymous true",
                     f"persistence_location {self._directory.resolve()}/",
+                    # Started by root it would become the user mosquitto, who may not write here: nothing would be saved.
+                    f"user {getpass.getuser()}",
                     "",
                 ]
             )

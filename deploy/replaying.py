@@ -1,7 +1,6 @@
 """A replay from capture to committed lake: one thread fills the edge log, the runner follows to its end."""
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,9 +47,7 @@ class ReplayJob:
         console = Console(stderr=True, highlight=False)
         checked_speed(self.speed)
         log = EdgeLog.open(self.data.edge)
-        runner = open_runner(
-            self.sites, self.data, kafka=self.kafka, config=self._config(), on_event=lambda text: console.print(text)
-        )
+        runner = open_runner(self.sites, self.data, kafka=self.kafka, config=self._config(), on_event=console.print)
         filling = threading.Thread(target=self._fill, args=(log, stop), name="replay-fill")
         with self._progress(console) as progress, forwarding(self.data, self.sites, self.kafka):
             task = progress.add_task("", total=None)

@@ -19,7 +19,7 @@ def _group() -> None:
 @app.command("check")
 def check(
     files: Annotated[list[Path], typer.Argument(help="Site files (TOML).", show_default=False)],
-    strict: Annotated[bool, typer.Option("--strict", help="Treat warnings as problems.")] = False,  # noqa: FBT002
+    strict: Annotated[bool, typer.Option("--strict", help="Treat warnings as problems.")] = False,
 ) -> None:
     """Check site files and report every problem at once; exit 1 if there is one."""
     console = Console(highlight=False)

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from analytics.data_directory import DataDirectory
-from deploy.commands.options import DEFAULT_MQTT, Data, Kafka, Mqtt, SiteFiles, Subscribe, stop_on_signals
+from deploy.commands.options import DEFAULT_MQTT, Kafka, Mqtt, SiteFiles, Subscribe, stop_on_signals
 from devices.errors import UsageError
 
 CAPTURE_FILE = typer.Argument(
@@ -24,7 +24,7 @@ def add_to(app: typer.Typer) -> None:
 def capture(
     file: Annotated[Path, typer.Argument(help="File to write; .gz compresses it.", show_default=False)],
     mqtt: Mqtt = DEFAULT_MQTT,
-    subscribe: Subscribe = ["#"],  # noqa: B006 - typer copies it
+    subscribe: Subscribe = ["#"],
     seconds: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
     publications: Annotated[int | None, typer.Option(help="Stop after this many publications.")] = None,
 ) -> None:
@@ -46,7 +46,7 @@ def capture(
 
 def replay(
     file: Annotated[Path, CAPTURE_FILE],
-    site: SiteFiles = [],  # noqa: B006 - typer copies it
+    site: SiteFiles = [],
     data: Annotated[Path | None, typer.Option("--data", "-d", help="Data directory to replay into.")] = None,
     speed: Annotated[str, typer.Option(help="`max`, or how many times faster than recorded.")] = "max",
     mqtt: Annotated[
@@ -55,7 +55,7 @@ def replay(
     kafka: Kafka = None,
     again: Annotated[
         bool, typer.Option("--again", help="Replay a capture that was replayed into --data before.")
-    ] = False,  # noqa: FBT002
+    ] = False,
 ) -> None:
     """Send a capture through the whole pipeline, and return when all of it is landed and committed.
 

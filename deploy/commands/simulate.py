@@ -1,7 +1,72 @@
 """`tagtide simulate`: a store with known truth, as files or live on a broker."""
 
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from devices.errors import UsageError
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
+    app.command("simulate")(simulate)
+
+
+def simulate(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.", show_default=False)],
+    scenario: Annotated[str, typer.Option(help="Named store: demo, store-24, store-48, tiny.")] = "demo",
+    seed: Annotated[int, typer.Option(help="One seed gives one day, byte for byte.")] = 1,
+    hours: Annotated[
+        float | None, typer.Option(min=0.01, help="Length of the day; the scenario's where absent.")
+    ] = None,
+    items: Annotated[int | None, typer.Option(min=1, help="Units in the store at opening.")] = None,
+    antennas: Annotated[int | None, typer.Option(min=1, help="Ceiling antennas.")] = None,
+    zones: Annotated[int | None, typer.Option(min=1, help="Touching zones.")] = None,
+    faults: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fault", help="Fault to switch on, NAME or NAME:key=value,key=value; `--fault help` lists them."
+        ),
+    ] = None,
+    gzip: Annotated[bool, typer.Option("--gzip", help="Compress the capture.")] = False,
+) -> None:
+    """Simulate a trading day of a store and write its site file, its capture and its truth.
+
+    The capture holds what real readers and scales would have published, byte for byte in their dialects; `tagtide
+    replay` takes it through the pipeline, `tagtide evaluate` compares the answers with the truth.
+    """
+    from simulators.config import preset
+    from simulators.faults import FAULTS, parse_fault
+    from simulators.output import DayProgress, write_day
+
+    console = Console(stderr=True, highlight=False)
+    if faults == ["help"]:
+        for name, kind in FAULTS.items():
+            settings = ", ".join(entry.name for entry in dataclasses.fields(kind))
+            console.print(f"{name:<14} {kind.__doc__}  ({settings})", markup=False, soft_wrap=True)
+        return
+    wanted = {"seed": seed, "hours": hours, "items": items, "antennas": antennas, "zones": zones}
+    changes: dict[str, object] = {name: value for name, value in wanted.items() if value is not None}
+    if faults:
+        changes["faults"] = tuple(parse_fault(text) for text in faults)
+    config = preset(scenario, **changes)
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file, not a folder")
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(f"simulating {config.hours:g} h", total=1.0)
+
+        def show(done: DayProgress) -> None:
+            progress.update(task, completed=done.share, description=f"{done.reads:,} reads")
+
+        day = write_day(config, out, compress=gzip, progress=show)
+    console.print(f"{day.reads:,} reads of {len(day.site.readers)} readers in {out}")
+    console.print(f"  site file  {out / 'site.toml'}\n  truth      {out / 'truth.csv'}", markup=False)
+    capture = out / ("capture.jsonl.gz" if gzip else "capture.jsonl")
+    console.print(
+        f"next: tagtide replay {capture} --site {out / 'site.toml'} --data data", markup=False, soft_wrap=True
+    )

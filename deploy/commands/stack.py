@@ -50,11 +50,12 @@ def up(
     data: Data,
     mqtt: Mqtt = DEFAULT_MQTT,
     kafka: Kafka = None,
-    subscribe: Subscribe = DEFAULT_SUBSCRIBE,  # noqa: B006 - typer copies it
+    subscribe: Subscribe = DEFAULT_SUBSCRIBE,
 ) -> None:
     """Run bridge and jobs of one or several sites, until interrupted.
 
-    Without --kafka the jobs read the edge log of this machine; with it the edge log is forwarded and the jobs read Kafka.
+    Without --kafka the jobs read the edge log of this machine; with it the edge log is forwarded to Kafka, and the
+    jobs read that.
     """
     from deploy.assembly import sites_of
     from deploy.supervisor import supervise, tagtide_command
@@ -80,7 +81,7 @@ def bridge(
     site: SiteFiles,
     mqtt: Mqtt = DEFAULT_MQTT,
     kafka: Kafka = None,
-    subscribe: Subscribe = DEFAULT_SUBSCRIBE,  # noqa: B006 - typer copies it
+    subscribe: Subscribe = DEFAULT_SUBSCRIBE,
 ) -> None:
     """Store what MQTT brings in the edge log and acknowledge it; with --kafka, forward it too.
 
@@ -89,8 +90,8 @@ def bridge(
     from deploy.assembly import sites_of
     from deploy.bridging import run_bridge
 
-    sites = sites_of(site)
-    run_bridge(DataDirectory(data), sites, site, mqtt=mqtt, kafka=kafka, subscribe=subscribe, stop=stop_on_signals())
+    sites_of(site)
+    run_bridge(DataDirectory(data), site, mqtt=mqtt, kafka=kafka, subscribe=subscribe, stop=stop_on_signals())
 
 
 def forward(
