@@ -114,7 +114,7 @@ class ArrivalStep:
 
     def dump(self, state: ArrivalState) -> bytes:
         """Turn a state to bytes; equal states give equal bytes, whatever the chunks were."""
-        began_us, young, elder = state.memory.dump()
+        life, young, elder = state.memory.dump()
         speakers = sorted(state.speakers)
         counted = [[*speaker, *_numbers(state.counted[speaker])] for speaker in sorted(state.counted)]
         return pack(
@@ -123,9 +123,9 @@ class ArrivalStep:
                 "speakers": json.dumps(speakers),
                 "counted": json.dumps(counted),
                 "repeat_minute": state.repeat_minute,
-                "began_us": began_us,
             },
             {
+                "memory": life,
                 "young": young,
                 "elder": elder,
                 "clocks": state.clocks[[state.speakers[speaker] for speaker in speakers]],
@@ -136,17 +136,12 @@ class ArrivalStep:
     def load(self, blob: bytes, site: Site) -> ArrivalState:  # noqa: ARG002  every step is asked with the site
         """Turn bytes back to a state."""
         values, arrays = unpack(_VERSION, blob)
-        began_us = values["began_us"]
         speakers = [_speaker(row) for row in json.loads(str(values["speakers"]))]
         return ArrivalState(
-            memory=RepeatMemory.load(
-                None if began_us is None else int(began_us),
-                arrays["young"].astype(np.uint64),
-                arrays["elder"].astype(np.uint64),
-            ),
+            memory=RepeatMemory.load(arrays["memory"], arrays["young"], arrays["elder"]),
             speakers={speaker: number for number, speaker in enumerate(speakers)},
-            clocks=arrays["clocks"].astype(np.int64),
-            site=arrays["site"].astype(np.int64),
+            clocks=arrays["clocks"],
+            site=arrays["site"],
             repeat_minute=int(values["repeat_minute"] or 0),
             counted={
                 _speaker(row): _Counted(
@@ -194,11 +189,9 @@ class _Told:
 
 def _count_repeats(state: ArrivalState, rows: Rows, repeated: ck.Flags, told: _Told) -> None:
     """Count repeats by minute of receive time; tell a minute's counts at the first row of another minute."""
-    if not rows.count:
-        return
     minute = rows.received_us // _REPEAT_GRID_US
     if not state.counted and not repeated.any():
-        state.repeat_minute = int(minute[-1])
+        state.repeat_minute = int(minute[-1]) if rows.count else state.repeat_minute
         return
     speakers = list(state.speakers)
     for first, end in changes(minute):

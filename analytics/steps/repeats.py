@@ -1,9 +1,9 @@
 """Which rows have been here before: a bounded memory of row keys.
 
 Two generations of keys are kept. New keys go into the younger; when it is old or full, the elder is forgotten and
-the younger takes its place. Age is counted in receive time and only rows make it pass, so an outage of hours does
-not wear the memory out: what was in flight when it began is still known when it is over. All of it depends on the
-sequence of rows alone.
+the younger takes its place. Age is receive time, of which pauses count for `PAUSE_US` at most, so an outage of hours
+does not wear the memory out: what was in flight when it began is still known when it is over. All of it depends on
+the sequence of rows alone.
 """
 
 from dataclasses import dataclass, field
@@ -15,8 +15,11 @@ import numpy.typing as npt
 from analytics.steps.row_keys import Keys
 
 MEMORY_US = 600_000_000
-"""A key is remembered for at least this long, 10 minutes of receive time in which rows come (at most twice that).
-A broker redelivers on reconnection and readers keep ten minutes of reports by default (Zebra: 10 min)."""
+"""A key is remembered for at least this long, 10 minutes of traffic, and at most twice that. A broker redelivers on
+reconnection, and readers keep ten minutes of reports by default (Zebra)."""
+
+PAUSE_US = 10_000_000
+"""A longer pause between rows counts as this much: so a clock of the bridge that jumps does no harm either."""
 
 KEYS_LIMIT = 1 << 20
 """Keys in a generation: 10 minutes at 1,700 rows/s of one site. A faster site remembers less time, never fewer
@@ -24,6 +27,10 @@ rows. Two generations are at most 2 x 2**20 x 8 B = 16 MB in a checkpoint and tw
 
 _FIRST_SLOTS = 1 << 10
 """Slots that a table begins with: 8 kB for a quiet site. Tables double when half full."""
+
+_COUNT, _AGE, _NEWEST = range(3)
+"""Numbers of the young generation: keys in it, its age, when the last row was received."""
+_NEVER = np.iinfo(np.int64).min
 
 
 def _empty_table() -> Keys:
@@ -39,9 +46,8 @@ class RepeatMemory:
     keys_limit: int = KEYS_LIMIT
     """How many keys a generation holds at most."""
     _young: Keys = field(default_factory=_empty_table)
-    _young_count: int = 0
     _elder: Keys = field(default_factory=_empty_table)
-    _began_us: int | None = None
+    _life: npt.NDArray[np.int64] = field(default_factory=lambda: np.array([0, 0, _NEVER], dtype=np.int64))
 
     def admit(
         self, keys: Keys, comparable: npt.NDArray[np.bool_], received_us: npt.NDArray[np.int64]
@@ -59,42 +65,38 @@ class RepeatMemory:
         repeated = np.zeros(keys.size, dtype=np.bool_)
         row = 0
         while True:
-            if self._began_us is None and row < keys.size:
-                self._began_us = int(received_us[row])
             room = min(self._young.size // 2, self.keys_limit)
-            row, self._young_count = _admit(
+            row = _admit(
                 keys,
                 comparable,
                 received_us,
                 repeated,
                 row,
                 self._young,
-                self._young_count,
-                room,
                 self._elder,
-                self._began_us or 0,
+                self._life,
+                room,
                 self.memory_us,
             )
             if row == keys.size:
                 return repeated
-            if abs(int(received_us[row]) - (self._began_us or 0)) >= self.memory_us or room == self.keys_limit:
+            if self._life[_AGE] >= self.memory_us or room == self.keys_limit:
                 self._elder, self._young = self._young, _empty_table()
-                self._young_count, self._began_us = 0, int(received_us[row])
+                self._life[[_COUNT, _AGE]] = 0
             else:
                 self._young = _table_of(self._young[self._young != 0], 2 * self._young.size)
 
-    def dump(self) -> tuple[int | None, Keys, Keys]:
-        """Return when the young generation began, and the keys of both generations, sorted."""
-        return self._began_us, np.sort(self._young[self._young != 0]), np.sort(self._elder[self._elder != 0])
+    def dump(self) -> tuple[npt.NDArray[np.int64], Keys, Keys]:
+        """Return the young generation's numbers, and the keys of both generations, sorted."""
+        return self._life, np.sort(self._young[self._young != 0]), np.sort(self._elder[self._elder != 0])
 
     @classmethod
-    def load(cls, began_us: int | None, young: Keys, elder: Keys) -> "RepeatMemory":
+    def load(cls, life: npt.NDArray[np.int64], young: Keys, elder: Keys) -> "RepeatMemory":
         """Return the memory that `dump` described."""
         return cls(
             _young=_table_of(young, _slots_for(young.size)),
-            _young_count=young.size,
             _elder=_table_of(elder, _slots_for(elder.size)),
-            _began_us=began_us,
+            _life=life,
         )
 
 
@@ -135,26 +137,30 @@ def _admit(  # noqa: PLR0917  numba's kernels take their arrays by place
     repeated: npt.NDArray[np.bool_],
     first: int,
     young: Keys,
-    young_count: int,
-    room: int,
     elder: Keys,
-    began_us: int,
+    life: npt.NDArray[np.int64],
+    room: int,
     memory_us: int,
-) -> tuple[int, int]:
-    """Admit rows from `first` on; stop before the row at which the tables have to change. Returns it and the count."""
+) -> int:
+    """Admit rows from `first` on; stop before the row at which the tables have to change, and return it."""
     for row in range(first, keys.size):
         if not comparable[row]:
             continue
-        if abs(received_us[row] - began_us) >= memory_us:
-            return row, young_count
+        if life[_NEWEST] != _NEVER:
+            life[_AGE] += min(max(received_us[row] - life[_NEWEST], 0), PAUSE_US)
+        life[_NEWEST] = received_us[row]
+        if life[_AGE] >= memory_us:
+            return row
         key = keys[row]
         slot = _slot(young, key)
         if young[slot] == key:
             repeated[row] = True
             continue
-        if young_count >= room:
-            return row, young_count
-        repeated[row] = elder[_slot(elder, key)] == key
-        young[slot] = key
-        young_count += 1
-    return keys.size, young_count
+        known = elder[_slot(elder, key)] == key
+        if life[_COUNT] < room:
+            young[slot] = key
+            life[_COUNT] += 1
+        elif not known:
+            return row
+        repeated[row] = known
+    return keys.size

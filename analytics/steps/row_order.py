@@ -146,5 +146,7 @@ def _speaker_numbers(kind: int, batch: pa.RecordBatch, speakers: dict[Speaker, i
 
 def changes(values: npt.NDArray[Any]) -> Iterator[tuple[int, int]]:
     """Yield the stretches of equal values, as first place and end."""
+    if not values.size:
+        return
     edges = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), values.size]
     yield from pairwise(edges)

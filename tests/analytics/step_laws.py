@@ -30,7 +30,7 @@ SHARED_TABLES = ("device_events", "alerts")
 def cut_points(chunk: Chunk) -> st.SearchStrategy[list[int]]:
     """Return a strategy for offsets after which to cut a chunk, from nowhere to everywhere."""
     offsets = st.integers(chunk.first_offset, max(chunk.first_offset, chunk.last_offset - 1))
-    return st.lists(offsets, unique=True, max_size=12).map(sorted)
+    return st.lists(offsets, unique=True, max_size=6).map(sorted)
 
 
 def cut(chunk: Chunk, offsets: Iterable[int]) -> list[Chunk]:

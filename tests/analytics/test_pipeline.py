@@ -1,0 +1,61 @@
+"""The site pipeline: what it lands, what it stores, and what it says about stored states that do not fit."""
+
+import msgspec
+import pytest
+
+from analytics.pipeline import SitePipeline, StateError, default_steps
+from analytics.steps.device_health import DeviceHealthStep
+from devices.site.model import Reader, Site
+from tests.analytics.chunk_building import Sayings
+
+SITE = Site(id="s", readers=(Reader(id="r1", profile="zebra", mqtt_topic="r1"),))
+
+
+def used() -> SitePipeline:
+    pipeline = SitePipeline(SITE, [DeviceHealthStep()])
+    pipeline.process(Sayings().read(0.1, 3.0, source_seq=1).read(1.1, 4.0, source_seq=5).chunk())
+    return pipeline
+
+
+def test_the_products_steps_in_their_order() -> None:
+    assert [step.name for step in default_steps()] == ["location", "shelf", "inventory", "device_health"]
+
+
+def test_derived_rows_stand_behind_the_canonical_ones_of_their_table() -> None:
+    said = Sayings().device_event(0.05, "connected").read(0.1, 3.0).mark(100.0)
+    outputs = SitePipeline(SITE, [DeviceHealthStep()]).process(said.chunk())
+    assert sorted(outputs) == ["alerts", "device_events", "reads"]
+    assert outputs["device_events"]["event"].to_pylist() == ["connected", "clock", "silent"]
+
+
+def test_a_stored_state_goes_on() -> None:
+    stored = used().dump()
+    pipeline = SitePipeline(SITE, [DeviceHealthStep()])
+    assert pipeline.load(stored) == ()
+    assert pipeline.dump() == stored
+    later = Sayings(offset=2).mark(90.0).chunk()
+    assert pipeline.process(later)["device_events"]["event"].to_pylist() == ["gap", "silent"]
+
+
+def test_steps_come_and_go_with_a_remark() -> None:
+    without = SitePipeline(SITE, [])
+    (gone,) = without.load(used().dump())
+    assert "'device_health' is not used" in gone
+    (new,) = used().load(without.dump())
+    assert "no stored state for step 'device_health'" in new
+
+
+@pytest.mark.parametrize(
+    ("blob", "code"),
+    [
+        (b"", "state_unreadable"),
+        (b"\xff\x00", "state_unreadable"),
+        (msgspec.msgpack.encode([2, "s", {}]), "state_version"),
+        (msgspec.msgpack.encode([1, "t", {}]), "state_unreadable"),
+        (msgspec.msgpack.encode([1, "s", {"arrival": msgspec.msgpack.encode([99, {}, {}])}]), "state_version"),
+    ],
+)
+def test_a_state_that_does_not_fit_is_refused(blob: bytes, code: str) -> None:
+    with pytest.raises(StateError) as refused:
+        used().load(blob)
+    assert refused.value.code == code
