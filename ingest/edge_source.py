@@ -12,6 +12,7 @@ import msgspec
 from devices.bulk import TopicDirectory, decode_publications
 from devices.chunk import Chunk
 from devices.errors import EdgeLogError
+from devices.publication import LoggedPublication
 from ingest.edge_log import EdgeLog
 from ingest.errors import EdgeLogPositionError
 
@@ -66,24 +67,19 @@ class EdgeLogSource:
             EdgeLogPositionError: Publications behind the position are gone.
             EdgeLogError: The log cannot be read.
         """
-        limit_rows = max(1, min(_PUBLICATIONS_MAX, int(max_rows / self._rows_per_publication)))
         deadline = self._monotonic() + timeout_s
-        while not (found := self._log.read(self._offset, limit_rows, _BYTES_MAX)):
+        while True:
+            found = self._read(max_rows)
+            chunks = decode_publications(found, edge_id=self._log.edge_id, directory=self._directory)
+            if chunks:
+                # How many publications make max_rows is learnt from the last; where chunks end changes no result.
+                self._rows_per_publication = max(1.0, sum(chunk.rows for chunk in chunks) / len(found))
+                return chunks
             left_s = deadline - self._monotonic()
             if left_s <= 0:
                 return []
-            self._sleep(min(_POLL_INTERVAL_S, left_s))
-        if found[0].edge_offset != self._offset + 1 and not self._from_beginning:
-            raise EdgeLogPositionError(
-                f"{self._log.path}: publications {self._offset + 1} to {found[0].edge_offset - 1} are no longer kept",
-                hint="they were trimmed after being released; start again from the beginning of what is kept",
-            )
-        chunks = decode_publications(found, edge_id=self._log.edge_id, directory=self._directory)
-        self._from_beginning = False
-        self._offset = found[-1].edge_offset
-        # How many publications make max_rows is learnt from what came last; where chunks end changes no result.
-        self._rows_per_publication = max(1.0, sum(chunk.rows for chunk in chunks) / len(found))
-        return chunks
+            if not found:
+                self._sleep(min(_POLL_INTERVAL_S, left_s))
 
     def position(self) -> bytes:
         """Return a token for the place behind everything that `poll` has handed out."""
@@ -105,6 +101,20 @@ class EdgeLogSource:
     def close(self) -> None:
         """Close the log."""
         self._log.close()
+
+    def _read(self, max_rows: int) -> list[LoggedPublication]:
+        limit_rows = max(1, min(_PUBLICATIONS_MAX, int(max_rows / self._rows_per_publication)))
+        found = self._log.read(self._offset, limit_rows, _BYTES_MAX)
+        if not found:
+            return found
+        if found[0].edge_offset != self._offset + 1 and not self._from_beginning:
+            raise EdgeLogPositionError(
+                f"{self._log.path}: publications {self._offset + 1} to {found[0].edge_offset - 1} are no longer kept",
+                hint="they were trimmed after being released; start again from the beginning of what is kept",
+            )
+        self._from_beginning = False
+        self._offset = found[-1].edge_offset
+        return found
 
     def _checked(self, position: bytes) -> int:
         try:

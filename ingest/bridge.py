@@ -1,0 +1,317 @@
+"""The bridge: from the MQTT broker into the edge log, in one thread.
+
+The order that loses nothing:
+
+1. A publication is received at QoS 1 in a persistent session; the broker keeps it until it is acknowledged.
+2. With others that arrived within some milliseconds it goes into the edge log in one commit, synced to the disk.
+3. Only then its PUBACK is sent, in receive order, on the connection that delivered it.
+
+A crash before 3 means that the broker delivers it again; decoding finds the repeat. While the log cannot take more
+(its bound is reached, the disk is full), nothing is read from the socket, so the broker holds the rest; the
+connection stays alive, and reading goes on by itself when there is room. What has no acknowledgement (QoS 0), comes
+again (DUP) or was retained is stored like everything else.
+
+`ingest.window` owns these rules, `ingest.mqtt_session` the connection, `ingest.edge_log` the disk. This file ties
+them together, writes idle clock records, trims the log, and tells what happens.
+"""
+
+import json
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from typing import TypeVar
+
+import paho.mqtt.client as paho
+
+from devices.errors import EdgeLogError, Recovery
+from devices.publication import CLOCK_TOPIC, Publication
+from ingest.bridge_report import BridgeEvent, BridgeState, BridgeStats, EventLevel
+from ingest.edge_log import EdgeLog
+from ingest.limits import EdgeLogLimits
+from ingest.mqtt_session import MqttSession, SessionConfig, topic_of
+from ingest.mqtt_url import MqttUrl
+from ingest.window import HoldReason, IdleClock, Window, WindowLimits
+
+__all__ = ["Bridge", "BridgeConfig", "BridgeEvent", "BridgeState", "BridgeStats", "EventLevel"]
+
+T = TypeVar("T")
+
+_TURN_S = 0.1  # longest wait of a turn: how soon `stop` is noticed
+_TRIM_EVERY_ROWS = 2_500  # half of what one trim drops, so that trimming keeps up with any inflow
+_TRIM_EVERY_US = 1_000_000
+_CLOCK_STEP_US = 1_000_000  # a receive time this far before the one before it is worth a line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgeConfig:
+    """Settings of a bridge."""
+
+    mqtt_url: MqttUrl
+    """The broker."""
+    topic_filters: tuple[str, ...] = ("#",)
+    """What to subscribe to. Everything, by default: a mistyped topic becomes a reject that can be seen."""
+    client_id: str | None = None
+    """Name of the session at the broker; made from the edge log's identity where not given."""
+    keepalive_s: int = 30
+    """A silent connection is pinged after this long, seconds."""
+    tls_ca_path: Path | None = None
+    """Certificates that sign the broker's, in PEM; the system's where not given."""
+    window: WindowLimits = field(default_factory=WindowLimits)
+    """Bounds of what may wait for its commit."""
+    log: EdgeLogLimits = field(default_factory=EdgeLogLimits)
+    """Bounds of the edge log."""
+
+
+class Bridge:
+    """Receives publications and stores them. Make it and run it in one thread."""
+
+    def __init__(
+        self,
+        config: BridgeConfig,
+        log: EdgeLog,
+        *,
+        clock: Callable[[], int] = lambda: time.time_ns() // 1000,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        rng: random.Random | None = None,
+        on_event: Callable[[BridgeEvent], None] = lambda _: None,
+    ) -> None:
+        """Make a bridge; nothing happens before `run`.
+
+        Args:
+            config: Settings.
+            log: Where to store.
+            clock: Receive time, microseconds since the epoch, UTC; a demo's may run faster than the world's.
+            monotonic: Seconds of the real world, for every wait.
+            sleep: Waits, seconds of the real world.
+            rng: Jitter of reconnect delays.
+            on_event: Told what happens, for people.
+        """
+        self.stats = BridgeStats()
+        """What it has done."""
+        self._config = config
+        self._log = log
+        self._clock = clock
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._on_event = on_event
+        self._window = Window(config.window)
+        self._idle = IdleClock()
+        # 3.1.1 guarantees 23 characters: 8 of ours and 15 of the log's 32.
+        session = SessionConfig(
+            url=config.mqtt_url,
+            client_id=config.client_id or f"tagtide-{log.edge_id[:15]}",
+            keepalive_s=config.keepalive_s,
+            tls_ca_path=config.tls_ca_path,
+        )
+        self._session = MqttSession(session, self, rng=rng or random.Random(), monotonic=monotonic)  # noqa: S311
+        self._session_key = f"mqtt_session:{config.mqtt_url.host}:{config.mqtt_url.port}:{session.client_id}"
+        self._trim_in_rows = 0
+        self._trim_at_us = 0
+        self._last_received_us: int | None = None
+        self._stored_any = False
+        self._ran_dry = False
+        self._lost_told = False
+
+    def run(self, stop: Event | Callable[[], bool]) -> None:
+        """Receive and store until told to stop; then store what waits, acknowledge it and take leave of the broker.
+
+        Args:
+            stop: An event, or a function that is asked ten times a second.
+
+        Raises:
+            EdgeLogInUseError: Another process writes this edge log.
+            EdgeLogError: The edge log is damaged; what cannot be written now is tried again instead.
+        """
+        stopped = stop.is_set if isinstance(stop, Event) else stop
+        self._log.claim_writer()
+        self._stored_any = self._log.last_offset > 0
+        self._set_state()
+        self._tell(EventLevel.INFO, "bridge_started", f"connecting to {self._config.mqtt_url}")
+        try:
+            while not stopped():
+                self._turn()
+            self._store_what_waits()
+        finally:
+            self._session.close()
+            self._window.disconnect()
+            self.stats.state = BridgeState.STOPPED
+        self._tell(EventLevel.INFO, "bridge_stopped", f"stopped; {self.stats.stored:,} publications stored")
+
+    def _turn(self) -> None:
+        store_in_us = self._window.store_in_us(self._now_us())
+        wait_s = _TURN_S if store_in_us is None else min(_TURN_S, store_in_us / 1e6)
+        holding = self._window.hold_reason is not None
+        if self._ran_dry and self._window.waiting and not holding:
+            # Trickling traffic: let the socket gather what comes until the commit is due, instead of waking up for
+            # each publication (a third of a core at 2,000 a second).
+            self._sleep(wait_s)
+            wait_s = 0.0
+        self._ran_dry = self._session.turn(may_read=self._may_read, holding=holding, wait_s=wait_s)
+        if self._window.store_in_us(self._now_us()) == 0:
+            self._store_what_waits()
+        elif self._idle.is_due(self._now_us(), taking=self._is_taking(), any_stored=self._stored_any):
+            self._write_clock_record()
+        self._trim()
+        self._set_state()
+
+    def _store_what_waits(self) -> None:
+        """Steps 2 and 3: commit, then acknowledge; where the log cannot take more, hold."""
+        batch = self._window.waiting
+        if batch and not self._append(batch):
+            return
+        self.stats.stored += len(batch)
+        acks = self._window.store()
+        self._session.acknowledge(acks)
+        self.stats.acknowledged += len(acks)
+        self._trim_in_rows -= len(batch)
+        if self._is_log_full():
+            self._hold(HoldReason.LOG_FULL, "the edge log is at its bound and its consumers still need all of it")
+        elif self._window.hold_reason is not None:
+            self._window.release()
+            self._tell(EventLevel.INFO, "bridge_resumed", "the edge log takes publications again: reading goes on")
+
+    def _append(self, batch: list[Publication]) -> bool:
+        try:
+            self._log.append(batch)
+        except EdgeLogError as error:
+            if error.recovery is not Recovery.RETRY:
+                raise
+            self.stats.log_refusals += 1
+            self._hold(HoldReason.LOG_UNAVAILABLE, str(error))
+            return False
+        self._stored_any = True
+        return True
+
+    def _is_log_full(self) -> bool:
+        if self._try(lambda: self._log.is_full(self._config.log)) is False:
+            return False
+        self._trim_in_rows = 0
+        self._trim()
+        return self._try(lambda: self._log.is_full(self._config.log)) is not False
+
+    def _hold(self, reason: HoldReason, why: str) -> None:
+        if self._window.hold_reason is not reason:
+            text = f"holding: {why}. Nothing is read; the broker keeps what comes"
+            self._tell(EventLevel.WARNING, f"bridge_holding_{reason}", text)
+        self._window.hold(reason, self._now_us())
+
+    def _write_clock_record(self) -> None:
+        now_us = self._clock()
+        self._idle.reset(self._now_us())
+        if self._last_received_us is not None and now_us <= self._last_received_us:
+            return  # the clock was set back: it does not know more than the last publication did
+        if self._try(
+            lambda: self._log.append([Publication(topic=CLOCK_TOPIC, payload=b"", received_us=now_us, qos=0)])
+        ):
+            self.stats.clock_records += 1
+
+    def _trim(self) -> None:
+        now_us = self._now_us()
+        if self._trim_in_rows > 0 and now_us < self._trim_at_us:
+            return
+        self._trim_in_rows = _TRIM_EVERY_ROWS
+        self._trim_at_us = now_us + _TRIM_EVERY_US
+        self.stats.trimmed += self._try(lambda: self._log.trim(self._config.log)) or 0
+
+    def _try(self, ask: Callable[[], T]) -> T | None:
+        """Ask the log for something that can wait; `None` where it cannot now."""
+        try:
+            return ask()
+        except EdgeLogError as error:
+            if error.recovery is not Recovery.RETRY:
+                raise
+            self.stats.log_refusals += 1
+            return None
+
+    def _may_read(self) -> bool:
+        return self._window.may_read
+
+    def _is_taking(self) -> bool:
+        return self._window.connected and self._window.hold_reason is None
+
+    def _set_state(self) -> None:
+        if self._window.hold_reason is not None:
+            self.stats.state = BridgeState.HOLDING
+        else:
+            self.stats.state = BridgeState.RECEIVING if self._window.connected else BridgeState.CONNECTING
+
+    def _now_us(self) -> int:
+        return int(self._monotonic() * 1e6)
+
+    def _tell(self, level: EventLevel, code: str, text: str) -> None:
+        self._on_event(BridgeEvent(level=level, code=code, text=text))
+
+    # What the session tells us.
+
+    def on_connected(self, *, session_present: bool) -> None:
+        """Begin an epoch, and subscribe: a session may have been kept without ever getting its subscription."""
+        again = self._window.epoch > 0
+        self.stats.reconnects += again
+        self._lost_told = False
+        self._window.connect()
+        known = self._try(lambda: self._log.note(self._session_key))
+        if known is not None and not session_present:
+            self.stats.sessions_lost += 1
+            self._tell(
+                EventLevel.ERROR,
+                "mqtt_session_lost",
+                f"{self._config.mqtt_url} had forgotten our session: what it held for us may be lost. "
+                "Check its persistence settings (deploy/mosquitto/README.md)",
+            )
+        former = set(json.loads(known)) - set(self._config.topic_filters) if known is not None else set()
+        if former and session_present:
+            self._session.unsubscribe(sorted(former))
+        self._session.subscribe(self._config.topic_filters)
+        self._tell(EventLevel.INFO, "mqtt_connected", f"{'re' if again else ''}connected to {self._config.mqtt_url}")
+
+    def on_lost(self, reason: str, retry_in_s: float) -> None:
+        """End the epoch; the first of a row of failures is told, the others only counted."""
+        was_connected = self._window.connected
+        self._window.disconnect()
+        self.stats.connections_lost += 1
+        if was_connected or not self._lost_told:
+            self._lost_told = True
+            what = "lost" if was_connected else "cannot reach"
+            text = f"{what} {self._config.mqtt_url}: {reason}; trying again, first in {retry_in_s:.1f} s"
+            self._tell(EventLevel.WARNING, "mqtt_connection_lost" if was_connected else "mqtt_unreachable", text)
+
+    def on_subscribed(self, *, refused: bool) -> None:
+        """Remember that the broker has a session of ours, and with which subscriptions."""
+        filters = ", ".join(self._config.topic_filters)
+        if refused:
+            self.stats.subscriptions_refused += 1
+            text = f"{self._config.mqtt_url} refuses the subscription to {filters}: check its access rules"
+            self._tell(EventLevel.ERROR, "mqtt_subscription_refused", text)
+            return
+        known = json.dumps(sorted(self._config.topic_filters))
+        if self._try(lambda: self._log.note(self._session_key)) != known:
+            self._try(lambda: self._log.append([], note=(self._session_key, known)))
+
+    def on_message(self, message: paho.MQTTMessage) -> None:
+        """Step 1: take a publication in."""
+        received_us = self._clock()
+        if self._last_received_us is not None and received_us < self._last_received_us - _CLOCK_STEP_US:
+            back_s = (self._last_received_us - received_us) / 1e6
+            self._tell(EventLevel.WARNING, "clock_set_back", f"this machine's clock was set back by {back_s:.1f} s")
+        self._last_received_us = received_us
+        now_us = self._now_us()
+        self._idle.reset(now_us)
+        publication = Publication(
+            topic=topic_of(message),
+            payload=bytes(message.payload),
+            received_us=received_us,
+            qos=message.qos,
+            retained=message.retain,
+        )
+        self._window.receive(publication, packet_id=message.mid if message.qos else 0, now_us=now_us)
+        self.stats.received += 1
+        self.stats.received_bytes += len(message.payload)
+        self.stats.redelivered += message.dup
+
+    def on_published(self, packet_id: int) -> None:
+        """Nothing is published by a bridge."""
+        raise AssertionError(f"PUBACK {packet_id} for a bridge that publishes nothing")

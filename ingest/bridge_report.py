@@ -1,0 +1,81 @@
+"""What a bridge tells about itself: its state, its counters, and lines for people."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class BridgeState(StrEnum):
+    """What the bridge does now."""
+
+    CONNECTING = "connecting"
+    """There is no connection to the broker; it is being tried."""
+    RECEIVING = "receiving"
+    """Connected, and storing what arrives."""
+    HOLDING = "holding"
+    """The edge log cannot take more: nothing is read, the broker holds what comes."""
+    STOPPED = "stopped"
+    """Not running."""
+
+
+class EventLevel(StrEnum):
+    """How much a person should care."""
+
+    INFO = "info"
+    """Life cycle."""
+    WARNING = "warning"
+    """Something went wrong and is dealt with."""
+    ERROR = "error"
+    """Data may be lost, or a person is needed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgeEvent:
+    """Something to tell a person."""
+
+    level: EventLevel
+    """How much to care."""
+    code: str
+    """What happened, in a stable word."""
+    text: str
+    """What happened, in a sentence."""
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return self.text
+
+
+@dataclass(slots=True, kw_only=True)
+class BridgeStats:
+    """What the bridge has done since it was made."""
+
+    state: BridgeState = BridgeState.STOPPED
+    """What it does now."""
+    received: int = 0
+    """Publications that arrived."""
+    received_bytes: int = 0
+    """Payload bytes of these."""
+    redelivered: int = 0
+    """Of these, flagged by the broker as delivered before (DUP)."""
+    stored: int = 0
+    """Publications in the edge log."""
+    acknowledged: int = 0
+    """PUBACKs given to the connection."""
+    clock_records: int = 0
+    """Idle clock records written."""
+    trimmed: int = 0
+    """Old publications dropped from the edge log."""
+    reconnects: int = 0
+    """Connections after the first."""
+    connections_lost: int = 0
+    """Connections that ended, and attempts that failed."""
+    sessions_lost: int = 0
+    """Times the broker had forgotten our session: what it held for us may be lost."""
+    subscriptions_refused: int = 0
+    """Subscriptions that the broker did not grant."""
+    log_refusals: int = 0
+    """Commits that failed; they are tried again."""
+
+    @property
+    def holding(self) -> bool:
+        """Whether nothing is read because the edge log cannot take more."""
+        return self.state is BridgeState.HOLDING

@@ -1,0 +1,360 @@
+"""One MQTT 3.1.1 connection at a time, kept up and driven from one thread: the adapter around paho-mqtt.
+
+```
+   away --reconnect delay over--> connecting --CONNACK--> connected --close--> closed
+    ^                                |                        |
+    +--------------------------------+------------------------+   lost: refused, timed out, closed by the broker
+```
+
+paho runs with an external loop: the caller calls `turn` again and again, and decides each time whether publications
+may be read. Not reading is the only brake there is (neither paho nor Mosquitto 2.0.11 bounds what is in flight), and
+it must not end the connection:
+
+* paho would take an unread PINGRESP for a dead broker, so while nothing is read its keep-alive is left alone, and we
+  send the pings ourselves;
+* a broker that goes away is noticed all the same (`POLLRDHUP`, or a ping that cannot be sent);
+* a connection that begins meanwhile reads its CONNACK and no further.
+
+Acknowledgements are given to `acknowledge` in any number and written in one `send` per turn.
+"""
+
+import contextlib
+import random
+import select
+import socket
+import ssl
+import struct
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from ingest.errors import BrokerError
+from ingest.mqtt_url import MqttUrl
+
+READS_PER_TURN = 500
+"""Packets read in one turn before anything is written: 10 ms of work, well below any keep-alive."""
+
+_UNSENT_BYTES_MAX = 64 * 2**10  # 16,000 acknowledgements: a broker that takes none of them is read no further
+_CONNACK_TIMEOUT_S = 10.0
+_STEADY_S = 10.0  # a connection that lasts this long starts the reconnect delays afresh
+_PINGREQ = b"\xc0\x00"
+_DISCONNECT = b"\xe0\x00"
+_RDHUP = getattr(select, "POLLRDHUP", 0)  # Linux only; elsewhere a ping that cannot be sent tells as much
+
+
+class SessionListener(Protocol):
+    """Who is told what happens on a session."""
+
+    def on_connected(self, *, session_present: bool) -> None:
+        """A connection begins; subscribe here."""
+        ...
+
+    def on_lost(self, reason: str, retry_in_s: float) -> None:
+        """A connection, or an attempt at one, has ended; the next attempt is made after a delay."""
+        ...
+
+    def on_subscribed(self, *, refused: bool) -> None:
+        """The broker answered a subscription."""
+        ...
+
+    def on_message(self, message: paho.MQTTMessage) -> None:
+        """A publication was delivered."""
+        ...
+
+    def on_published(self, packet_id: int) -> None:
+        """The broker acknowledged one of our own publications."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionConfig:
+    """How to connect."""
+
+    url: MqttUrl
+    """Where the broker is."""
+    client_id: str
+    """Name of our session at the broker."""
+    clean_session: bool = False
+    """Whether the broker forgets us when we disconnect."""
+    keepalive_s: int = 30
+    """A silent connection is pinged after this long."""
+    connect_timeout_s: float = 5.0
+    """How long one attempt may take to open the connection."""
+    reconnect_s_min: float = 0.5
+    """First delay between attempts, seconds; doubled after each, with jitter of half its length."""
+    reconnect_s_max: float = 30.0
+    """Longest delay between attempts, seconds."""
+    tls_ca_path: Path | None = None
+    """Certificates that sign the broker's, in PEM; the system's where not given."""
+
+
+class MqttSession:
+    """The session; every call must come from the same thread."""
+
+    def __init__(
+        self,
+        config: SessionConfig,
+        listener: SessionListener,
+        *,
+        rng: random.Random,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.connected = False
+        """Whether the broker has accepted the connection."""
+        self._config = config
+        self._listener = listener
+        self._rng = rng
+        self._monotonic = monotonic
+        self._client = self._new_client()
+        self._unsent = bytearray()
+        self._unsent_cut = False  # the last send ended inside a packet of ours: nothing else may be written
+        self._packets = 0
+        self._attempts = 0
+        self._open = False
+        self._opened_at = 0.0
+        self._next_attempt_at = 0.0
+        self._pinged_at = 0.0
+        self._paho_alive_from = 0.0
+
+    def turn(self, *, may_read: Callable[[], bool], holding: bool, wait_s: float) -> bool:
+        """Do what the connection needs: open it, read, write, keep it alive.
+
+        Args:
+            may_read: Asked before every packet whether one more publication may be delivered.
+            holding: Whether the caller will not read for long; the pings then come from here.
+            wait_s: How long to wait for something to happen, seconds.
+
+        Returns:
+            Whether everything that had arrived was read.
+        """
+        if not self._open:
+            self._attempt(wait_s)
+            return True
+        reading = self._has_to_read(may_read)
+        ran_dry = self._read(may_read) if self._wait(wait_s, reading=reading) else reading
+        if self._open:
+            self._write()
+        if self._open:
+            self._keep_alive(holding=holding)
+        return ran_dry
+
+    def acknowledge(self, packet_ids: Iterable[int]) -> None:
+        """Send PUBACKs, in this order, with the next turn."""
+        self._unsent += b"".join(b"\x40\x02" + packet_id.to_bytes(2, "big") for packet_id in packet_ids)
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether the broker takes our packets too slowly to give it cause for more."""
+        return len(self._unsent) > _UNSENT_BYTES_MAX
+
+    def subscribe(self, topic_filters: Sequence[str]) -> None:
+        """Ask for publications at QoS 1; `on_subscribed` tells the answer."""
+        self._client.subscribe([(topic_filter, 1) for topic_filter in topic_filters])
+
+    def unsubscribe(self, topic_filters: Sequence[str]) -> None:
+        """Ask for no more publications of these topics."""
+        self._client.unsubscribe(list(topic_filters))
+
+    def publish(self, mqtt_topic: str, payload: bytes) -> int:
+        """Publish at QoS 1 with the next turn; returns the packet identifier that `on_published` will name."""
+        return self._client.publish(mqtt_topic, payload, qos=1).mid
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Send what is due, take leave of the broker and close the connection. The broker keeps the session."""
+        if self.connected:
+            deadline = self._monotonic() + timeout_s
+            self._unsent += _DISCONNECT
+            while self._open and (self._unsent or self._client.want_write()) and self._monotonic() < deadline:
+                self._wait(deadline - self._monotonic(), reading=False)
+                if self._open:
+                    self._write()
+            self._read_to_the_end(deadline)
+        self._shut()
+        self.connected = False
+
+    def _new_client(self) -> paho.Client:
+        config = self._config
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=config.client_id,
+            clean_session=config.clean_session,
+            protocol=MQTTProtocolVersion.MQTTv311,
+            manual_ack=True,
+        )
+        client.connect_timeout = config.connect_timeout_s
+        if config.url.username is not None:
+            client.username_pw_set(config.url.username, config.url.password)
+        if config.url.tls:
+            client.tls_set(None if config.tls_ca_path is None else str(config.tls_ca_path))
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
+        client.on_publish = self._on_publish
+        client.on_message = self._on_message
+        # With this callback set, paho queues its packets instead of writing each at once; `_write` sends them.
+        client.on_socket_register_write = lambda *_: None
+        client.connect_async(config.url.host, config.url.port, config.keepalive_s)
+        return client
+
+    def _attempt(self, wait_s: float) -> None:
+        now = self._monotonic()
+        if now < self._next_attempt_at:
+            time.sleep(min(wait_s, self._next_attempt_at - now))
+            return
+        self._unsent.clear()
+        self._unsent_cut = False
+        self._open = True
+        self._opened_at = self._paho_alive_from = self._pinged_at = now
+        try:
+            self._client.reconnect()
+        except (OSError, ValueError) as cause:  # ValueError: a TLS host name that cannot be one
+            self._lose(getattr(cause, "strerror", None) or str(cause) or type(cause).__name__)
+
+    def _has_to_read(self, may_read: Callable[[], bool]) -> bool:
+        return not self.connected or (not self.is_congested and may_read())
+
+    def _wait(self, wait_s: float, *, reading: bool) -> bool:
+        """Wait until something can be read or written, and return whether something can be read."""
+        sock = self._client.socket()
+        if sock is None:
+            self._lose("connection closed")
+            return False
+        if reading and isinstance(sock, ssl.SSLSocket) and sock.pending():
+            return True
+        events = select.POLLIN if reading else _RDHUP
+        if self._unsent or self._client.want_write():
+            events |= select.POLLOUT
+        poll = select.poll()
+        poll.register(sock, events)
+        found = any(event & ~select.POLLOUT for _, event in poll.poll(max(0.0, wait_s) * 1000))
+        if found and not reading:
+            self._lose("connection closed by the broker")
+        return found and reading
+
+    def _read(self, may_read: Callable[[], bool]) -> bool:
+        for _ in range(READS_PER_TURN):
+            before = self._packets
+            try:
+                self._client.loop_read()
+            except struct.error:  # what paho raises for a PUBLISH that is shorter than it says
+                self._lose("the broker sent a malformed packet")
+            # A call that brought no publication has read another packet, a part of one, or nothing.
+            if self._packets == before:
+                return True
+            if not self._open or not self._has_to_read(may_read):
+                return False
+        return False
+
+    def _read_to_the_end(self, deadline: float) -> None:
+        """Wait until the broker has closed its side: closing over unread bytes would reset the connection."""
+        sock = self._client.socket()
+        if not isinstance(sock, socket.socket) or isinstance(sock, ssl.SSLSocket) or not self._open:
+            return
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_WR)
+            while (left_s := deadline - self._monotonic()) > 0:
+                sock.settimeout(left_s)
+                if not sock.recv(2**16):
+                    return
+
+    def _write(self) -> None:
+        """Send paho's packets and ours; a packet that was cut is finished before any other begins."""
+        if self._client.want_write() and not self._unsent_cut:
+            self._client.loop_write()
+            if self._client.want_write():
+                return
+        sock = self._client.socket()
+        if not self._unsent or sock is None or not self._open:
+            return
+        try:
+            sent = sock.send(self._unsent)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+        except OSError as cause:
+            self._lose(cause.strerror or str(cause))
+            return
+        del self._unsent[:sent]
+        self._unsent_cut = bool(self._unsent)
+
+    def _keep_alive(self, *, holding: bool) -> None:
+        now = self._monotonic()
+        if not self.connected:
+            if now - self._opened_at > _CONNACK_TIMEOUT_S:
+                self._lose("the broker does not answer")
+        elif holding:
+            # A PINGRESP in front of which nothing is read would look missing to paho.
+            self._paho_alive_from = now + self._config.keepalive_s / 2
+            if now - self._pinged_at >= self._config.keepalive_s / 2:
+                self._pinged_at = now
+                self._unsent += _PINGREQ
+        elif now >= self._paho_alive_from:
+            self._client.loop_misc()
+        if self._attempts and self.connected and now - self._opened_at > _STEADY_S:
+            self._attempts = 0
+
+    def _lose(self, reason: str) -> None:
+        if not self._open:
+            return
+        self._shut()
+        self.connected = False
+        longest = min(self._config.reconnect_s_max, self._config.reconnect_s_min * 2.0**self._attempts)
+        delay_s = longest * self._rng.uniform(0.5, 1.0)
+        self._attempts = min(self._attempts + 1, 30)
+        self._next_attempt_at = self._monotonic() + delay_s
+        self._listener.on_lost(reason, delay_s)
+
+    def _shut(self) -> None:
+        self._open = False
+        sock = self._client.socket()
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.close()
+
+    def _on_connect(self, _client: paho.Client, _data: Any, flags: Any, reason_code: Any, _properties: Any) -> None:
+        self._packets += 1
+        if reason_code.is_failure:
+            self._lose(f"the broker refuses: {reason_code}")
+            return
+        self.connected = True
+        self._listener.on_connected(session_present=bool(flags.session_present))
+
+    def _on_disconnect(self, _client: paho.Client, _data: Any, _flags: Any, reason_code: Any, _more: Any) -> None:
+        self._lose("connection lost" if reason_code is None else f"connection lost: {reason_code}")
+
+    def _on_subscribe(self, _client: paho.Client, _data: Any, _mid: int, reason_codes: Any, _properties: Any) -> None:
+        self._packets += 1
+        self._listener.on_subscribed(refused=any(code.is_failure for code in reason_codes))
+
+    def _on_publish(self, _client: paho.Client, _data: Any, mid: int, _reason_code: Any, _properties: Any) -> None:
+        self._packets += 1
+        self._listener.on_published(mid)
+
+    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+        self._packets += 1
+        self._listener.on_message(message)
+
+
+def topic_of(message: paho.MQTTMessage) -> str:
+    r"""Return a publication's topic; bytes in it that are not UTF-8 stay visible as `\xff`."""
+    try:
+        return message.topic
+    except UnicodeDecodeError:
+        return message._topic.decode("utf-8", "backslashreplace")  # noqa: SLF001 - paho offers no other way to it
+
+
+def connect_or_fail(session: MqttSession, url: MqttUrl, timeout_s: float) -> None:
+    """Wait until a session is connected.
+
+    Raises:
+        BrokerError: It is not, in this time.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not session.connected:
+        if time.monotonic() > deadline:
+            raise BrokerError(f"no connection to {url} in {timeout_s:g} s", hint="check that the broker is running")
+        session.turn(may_read=lambda: False, holding=False, wait_s=0.1)
