@@ -12,8 +12,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
 from rich.console import Console
 
 from analytics.accuracy import unit_accuracy
@@ -32,7 +34,8 @@ from ingest.edge_log import EdgeLog
 from ingest.mqtt_url import parse_mqtt_url
 from simulators.config import preset
 from simulators.day import StoreDay
-from simulators.output import write_site
+from simulators.faults import ClockSkew, DarkReader, Duplicate, Fault, Garbled
+from simulators.site_toml import site_toml
 
 IN_FLIGHT = 400
 """Publications that may be on their way from simulator to edge log: half of what the broker is set to hold at once."""
@@ -84,9 +87,9 @@ def run_demo(config: DemoConfig, stop: Callable[[], bool]) -> None:
     """
     console = Console(highlight=False)
     _prepare(config.data)
-    day = StoreDay(preset("demo", seed=config.seed, hours=config.hours))
+    day = StoreDay(preset("demo", seed=config.seed, hours=config.hours, faults=_faults(config.hours)))
     site_file = config.data / "site.toml"
-    write_site(day, site_file)
+    site_file.write_text(site_toml(day.site, comment="The demo's simulated store"), "utf-8")
     data = DataDirectory(config.data)
     log = EdgeLog.open(data.edge)
     with LocalBroker(config.data / "broker", config.broker) as broker:
@@ -94,7 +97,8 @@ def run_demo(config: DemoConfig, stop: Callable[[], bool]) -> None:
         clock = ArrivalClock()
         bridge = Bridge(BridgeConfig(mqtt_url=parse_mqtt_url(broker.url)), log, clock=clock)
         clock.received = lambda: bridge.stats.received
-        with _Beside(bridge, tagtide_command("jobs", "--site", str(site_file), "--data", str(config.data))) as beside:
+        jobs = tagtide_command("jobs", "--site", str(site_file), "--data", str(config.data))
+        with _Beside(bridge, jobs, config.data / "jobs.log") as beside:
             _Conductor(config, day, broker, bridge, clock, beside.check).run(console, stop)
     log.append(
         [Publication(topic=CLOCK_TOPIC, payload=b"", received_us=max(clock.times_us, default=0) + LATENESS_US, qos=0)]
@@ -103,6 +107,17 @@ def run_demo(config: DemoConfig, stop: Callable[[], bool]) -> None:
     _land_the_rest(day, data, log)
     log.close()
     print_answers(console, config.data, site_file, day)
+
+
+def _faults(hours: float) -> tuple[Fault, ...]:
+    """What goes wrong in the demo's store, as it does in every store."""
+    noon_s = hours * 3600 / 2
+    return (
+        ClockSkew(reader="r2", seconds=3.0),
+        DarkReader(reader="r3", from_s=noon_s, until_s=noon_s + 1200),
+        Duplicate(share=0.002),
+        Garbled(share=0.0005),
+    )
 
 
 def _prepare(data: Path) -> None:
@@ -132,22 +147,20 @@ def _introduce(console: Console, day: StoreDay, broker: LocalBroker, config: Dem
 
 
 class _Beside:
-    """Bridge and jobs beside the simulator: the bridge in a thread, since it shares our clock; the jobs in a process."""
+    """Bridge and jobs beside the simulator: the bridge in a thread, since it shares our clock; jobs in a process."""
 
-    def __init__(self, bridge: Bridge, jobs: list[str]) -> None:
+    def __init__(self, bridge: Bridge, jobs: list[str], log: Path) -> None:
         self._stop = threading.Event()
         self._failure: BaseException | None = None
+        self._bridge = bridge
+        self._jobs = jobs
+        self._log = log
         self._threads = [
             threading.Thread(target=self._guarded, args=(lambda: bridge.run(self._stop),), name="bridge"),
-            threading.Thread(
-                target=self._guarded,
-                args=(lambda: supervise({"jobs": jobs}, self._stop.is_set, lambda _: None),),
-                name="jobs",
-            ),
+            threading.Thread(target=self._guarded, args=(self._run_jobs,), name="jobs"),
         ]
-        self._bridge = bridge
 
-    def __enter__(self) -> "_Beside":
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         deadline = time.monotonic() + ARRIVAL_TIMEOUT_S
@@ -162,6 +175,10 @@ class _Beside:
         self._stop.set()
         for thread in self._threads:
             thread.join()
+
+    def _run_jobs(self) -> None:
+        with self._log.open("ab") as log:
+            supervise({"jobs": self._jobs}, self._stop.is_set, lambda _: None, log=log)
 
     def check(self) -> None:
         """Raise what a thread has died of."""
@@ -192,7 +209,7 @@ class _Conductor:
         self._bridge = bridge
         self._clock = clock
         self._check = check
-        self._client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="tagtide-simulator")
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id="tagtide-simulator")
         self._client.max_inflight_messages_set(IN_FLIGHT)
         self._client.connect("127.0.0.1", broker.port)
 
@@ -242,6 +259,8 @@ class _Conductor:
 
     def _look(self, figures: Figures) -> None:
         """Ask the lake what it knows by now, and the simulator what is true."""
+        if not DataDirectory(self._config.data).lake.is_dir():
+            return  # the jobs are still starting
         connection = connect(self._config.data)
         row = ask(connection, _FIGURES).to_pylist()[0]
         figures.reads = row["reads"]
@@ -250,10 +269,8 @@ class _Conductor:
             return
         as_of_us = min(round(row["as_of"].timestamp() * 1e6), self._day.now_us)
         truth = self._day.truth_locations(as_of_us)
-        located = dict(
-            zip(*ask(connection, "SELECT epc_hex, zone FROM locations WHERE until_time IS NULL").columns, strict=True)
-        )
-        ours = {epc.as_py(): zone.as_py() for epc, zone in located.items()}
+        stays = ask(connection, "SELECT epc_hex, zone FROM locations WHERE until_time IS NULL").to_pylist()
+        ours = {stay["epc_hex"]: stay["zone"] for stay in stays}
         figures.items_on_site = len(truth)
         figures.items_located = sum(epc in truth for epc in ours)
         figures.items_right = sum(truth.get(epc) == zone for epc, zone in ours.items())

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from analytics.accuracy import unit_accuracy
 from analytics.query import ask, connect
-from deploy.commands.data import print_table
+from deploy.answer_view import print_answer
 from simulators.day import StoreDay
 
 ITEMS_SHOWN = 10
@@ -61,16 +61,17 @@ def _print_accuracy(console: Console, connection: duckdb.DuckDBPyConnection, day
         }
         for row in worst
     ]
-    print_table(console, pa.Table.from_pylist(shown), title="the books that are furthest off")
+    print_answer(console, pa.Table.from_pylist(shown), title="the books that are furthest off")
 
 
 def _print_items(console: Console, connection: duckdb.DuckDBPyConnection, day: StoreDay) -> None:
     console.rule("Where is this item, and how sure are we?", align="left")
     rows = ask(
         connection,
-        f"""SELECT epc_hex, gtin, zone, from_time AS since, confidence FROM locations
-        WHERE until_time IS NULL ORDER BY from_time DESC, epc_hex LIMIT {ITEMS_SHOWN}""",  # noqa: S608 - our own number
-    ).to_pylist()
+        """SELECT epc_hex, gtin, zone, from_time AS since, confidence FROM locations
+        WHERE until_time IS NULL ORDER BY from_time DESC, epc_hex""",
+    )
+    rows = rows.slice(0, ITEMS_SHOWN).to_pylist()
     names = {product.gtin: product.name for product in day.plan.products}
     truth = day.truth_locations(day.now_us)
     shown = [
@@ -84,24 +85,26 @@ def _print_items(console: Console, connection: duckdb.DuckDBPyConnection, day: S
         }
         for row in rows
     ]
-    print_table(console, pa.Table.from_pylist(shown), title="the ten items that moved last")
+    print_answer(console, pa.Table.from_pylist(shown), title="the ten items that moved last")
 
 
 def _print_replenishment(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
     console.rule("What to replenish now?", align="left")
-    print_table(console, ask(connection, "replenish").slice(0, ITEMS_SHOWN), title=None)
+    columns = ["shelf", "gtin", "units_on_shelf", "minimum_units", "units_in_back", "units_to_bring", "counted_by"]
+    print_answer(console, ask(connection, "replenish").slice(0, ITEMS_SHOWN).select(columns))
 
 
 def _print_readers(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
     console.rule("Which reader misbehaves?", align="left")
-    health = ask(connection, "reader-health")
-    print_table(console, health, title=None)
+    columns = ["reader", "profile", "state", "reads_total", "reads_late", "silences", "reports_lost"]
+    print_answer(console, ask(connection, "reader-health").select(columns))
     told = ask(
         connection,
-        """SELECT event_time, source AS reader, event, detail FROM device_events
-        WHERE event IN ('silent', 'resumed', 'gap', 'clock', 'overflow', 'lost') ORDER BY event_time LIMIT 12""",
+        """SELECT source AS reader, event, count(*) AS times, sum("count")::BIGINT AS lost, min(event_time) AS first
+        FROM device_events WHERE event IN ('silent', 'resumed', 'gap', 'clock', 'overflow', 'lost')
+        GROUP BY ALL ORDER BY source, event""",
     )
-    print_table(console, told, title="what was noticed over the day")
+    print_answer(console, told, title="what was noticed over the day")
 
 
 def _print_next(console: Console, data: Path, site_file: Path) -> None:

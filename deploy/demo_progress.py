@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -72,13 +72,14 @@ class ProgressView:
             self._line_at = time.monotonic() + LINE_INTERVAL_S
             self._console.print("  ".join(f"{name} {value}" for name, value in self._rows()), soft_wrap=True)
 
-    def _drawn(self) -> Group:
+    def _drawn(self) -> Table:
         table = Table.grid(padding=(0, 2))
-        for name, value in self._rows():
-            table.add_row(f"[dim]{name}[/dim]", value)
         done = max(0, self._figures.now_us - self._figures.start_us)
         bar = ProgressBar(total=self._figures.end_us - self._figures.start_us, completed=done, width=60)
-        return Group(bar, table)
+        table.add_row("[dim]day[/dim]", bar)
+        for name, value in self._rows():
+            table.add_row(f"[dim]{name}[/dim]", value)
+        return table
 
     def _rows(self) -> list[tuple[str, str]]:
         figures = self._figures

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import IO
 
 from devices.errors import TagtideError
 
@@ -28,6 +29,7 @@ class _Child:
     command: Sequence[str]
     process: subprocess.Popen[bytes]
     started: float
+    log: IO[bytes] | None
     pause: float = FIRST_PAUSE_S
     restart_at: float | None = None
 
@@ -37,19 +39,26 @@ def tagtide_command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "deploy.cli", *arguments]
 
 
-def supervise(commands: Mapping[str, Sequence[str]], stop: Callable[[], bool], on_event: Callable[[str], None]) -> None:
+def supervise(
+    commands: Mapping[str, Sequence[str]],
+    stop: Callable[[], bool],
+    on_event: Callable[[str], None],
+    *,
+    log: IO[bytes] | None = None,
+) -> None:
     """Run commands until told to stop, starting again what ends.
 
     Args:
         commands: Command line by name.
         stop: Asked a few times a second; true ends all of them, politely first.
         on_event: Told what happens, in one line.
+        log: Where the children's output goes; ours where absent.
 
     Raises:
         TagtideError: A child cannot start.
     """
     children = [
-        _Child(name=name, command=command, process=subprocess.Popen(command), started=time.monotonic())
+        _Child(name=name, command=command, process=_started(command, log), started=time.monotonic(), log=log)
         for name, command in commands.items()
     ]
     try:
@@ -61,11 +70,15 @@ def supervise(commands: Mapping[str, Sequence[str]], stop: Callable[[], bool], o
         _stop_all(children)
 
 
+def _started(command: Sequence[str], log: IO[bytes] | None) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, stdout=log, stderr=log)
+
+
 def _tend(child: _Child, on_event: Callable[[str], None]) -> None:
     now = time.monotonic()
     if child.restart_at is not None:
         if now >= child.restart_at:
-            child.process, child.started, child.restart_at = subprocess.Popen(child.command), now, None
+            child.process, child.started, child.restart_at = _started(child.command, child.log), now, None
         return
     code = child.process.poll()
     if code is None:

@@ -12,8 +12,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from analytics.answers import to_csv, to_json_lines, to_text_rows
+from analytics.answers import to_csv, to_json_lines
 from analytics.schemas import TABLES
+from deploy.answer_view import print_answer
 from deploy.commands.options import Data, Kafka, stop_on_signals
 from devices.errors import UsageError
 
@@ -56,7 +57,7 @@ def sql(
     answer = ask(connect(data), query, given)
     match style:
         case Format.TABLE:
-            print_table(Console(), answer, title=None)
+            print_answer(Console(highlight=False), answer)
         case Format.CSV:
             sys.stdout.write(to_csv(answer))
         case Format.JSON:
@@ -68,17 +69,6 @@ def _pair(text: str) -> tuple[str, str]:
     if not separator:
         raise UsageError(f"--param {text} is not NAME=VALUE")
     return name, value
-
-
-def print_table(console: Console, answer: pa.Table, *, title: str | None) -> None:
-    """Print an answer as a table, numbers to the right."""
-    table = Table(title=title, title_justify="left", header_style="bold", show_lines=False)
-    for field in answer.schema:
-        numeric = pa.types.is_integer(field.type) or pa.types.is_floating(field.type) or pa.types.is_decimal(field.type)
-        table.add_column(field.name, justify="right" if numeric else "left", overflow="fold")
-    for row in to_text_rows(answer):
-        table.add_row(*row)
-    console.print(table, markup=False) if answer.num_rows else console.print("no rows", style="dim")
 
 
 def questions() -> None:
