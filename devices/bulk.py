@@ -20,8 +20,6 @@ PUBLICATION_BYTES_MAX = 256 * 1024 * 1024
 """Most payload bytes in one call. A text column of an Arrow batch holds 2 GiB; a row's texts come from its payload,
 at most about four times as long when numbers are written out, and reject rows hold the payload once."""
 
-_NOT_DECODED = Decoded()
-
 
 def decode_publications(
     publications: Sequence[LoggedPublication], *, edge_id: str, directory: TopicDirectory
@@ -78,6 +76,7 @@ def _decode(route: Route, publication: Publication) -> Decoded:
         # Our own bug. Raising would stop the edge at this publication until a release mends it, and every site with
         # it; the reject keeps the bytes and the name of the bug, and a replay after the release brings the rows back.
         reason = f"the {route.source.profile} decoder failed: {type(error).__name__}: {error}"
+        reason = ascii(f"the {route.source.profile} decoder failed: {type(error).__name__}: {error}")
         return Decoded(rejects=[Reject(reason_code="decoder_bug", reason=reason)])
 
 
@@ -110,16 +109,16 @@ def _chunks(
 ) -> list[Chunk]:
     chunks = []
     for site in (*directory.sites, None):
-        found = rows.get(site)
-        if found is None and (site is None or not clock):
-            continue
-        chunk = Chunk(
-            site=site,
-            edge_id=edge_id,
-            first_offset=publications[0].edge_offset,
-            last_offset=publications[-1].edge_offset,
-            batches={} if found is None else found.batches(edge_id),
-            clock=() if site is None else tuple(clock),
-        )
-        chunks.append(chunk)
+        batches = rows[site].batches(edge_id) if site in rows else {}
+        marks = () if site is None else tuple(clock)
+        if batches or marks:
+            chunk = Chunk(
+                site=site,
+                edge_id=edge_id,
+                first_offset=publications[0].edge_offset,
+                last_offset=publications[-1].edge_offset,
+                batches=batches,
+                clock=marks,
+            )
+            chunks.append(chunk)
     return chunks

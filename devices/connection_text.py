@@ -9,6 +9,7 @@ TEXT_BYTES_MAX = 200
 _WORDS = {
     "connected": DeviceEventKind.CONNECTED,
     "online": DeviceEventKind.CONNECTED,
+    "ready": DeviceEventKind.CONNECTED,
     "lost": DeviceEventKind.LOST,
     "connection lost": DeviceEventKind.LOST,
     "offline": DeviceEventKind.LOST,

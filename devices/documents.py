@@ -196,8 +196,8 @@ def _walk(text: str) -> Iterator[object]:
         else:
             try:
                 part, at = _TOLERANT.raw_decode(text, at)
-            except (ValueError, RecursionError) as error:
-                yield DecodeError(f"not JSON from character {at} on: {error}", code="json_invalid")
+            except (ValueError, RecursionError):
+                yield DecodeError(f"not JSON from character {at} on", code="json_invalid")
                 return
             yield part
 

@@ -73,6 +73,8 @@ class Shape(Generic[T]):
         if found is None:
             return DecodeError(message, code="shape_invalid")
         name = found.group(1)
-        wanted = message.partition(" - at ")[0].replace(f", got `{Unusable.__name__}`", "").replace("`", "")
+        wanted = message.partition(" - at ")[0].replace("`", "")
+        if Unusable.__name__ in wanted:
+            wanted = "not Unicode text, or no number that can be stored"
         value = shown(known.get(name))
         return DecodeError(f"{name} is {value}: {wanted}", code=f"{self._attributes.get(name, name)}_invalid")

@@ -17,6 +17,7 @@ from devices.documents import (
     decode_parts,
     extra_json,
     json_object,
+    reject_of,
     shown,
 )
 from devices.errors import DecodeError
@@ -106,10 +107,10 @@ def _with_defaults(defaults: _Defaults, unknown: dict[str, object]) -> Callable[
 
 
 def _tag_read(defaults: _Defaults, report_time_us: int | None, unknown: dict[str, object], read: _Read) -> TagRead:
-    reader_time_us = time_of(read.time, read.time_us)
-    if reader_time_us is not None:
-        event_time_source = "read"
-    else:
+    reader_time_us, event_time_source = read.time_us, "read"
+    if read.time is not None:
+        reader_time_us = time_of(read.time, read.time_us)
+    elif reader_time_us is None:
         reader_time_us = report_time_us
         event_time_source = "received" if report_time_us is None else "report"
     return TagRead(
@@ -143,11 +144,11 @@ def _decode_part(document: dict[str, object], decoded: Decoded) -> None:
     elif kind == "business":
         decoded.business_events += business_events(fields)
     else:
-        raise DecodeError(
-            f"type is {shown(kind)}" if "type" in document else "type is missing",
-            code="type_unknown",
-            hint="a type is one of read, reads, measurement, status and business",
+        message, code = (
+            ("type is missing", "type_missing") if kind is None else (f"type is {shown(kind)}", "type_unknown")
         )
+        hint = "a type is one of read, reads, measurement, status and business"
+        raise DecodeError(message, code=code, hint=hint)
 
 
 def _decode_batch(fields: dict[str, object], decoded: Decoded) -> None:
@@ -155,7 +156,11 @@ def _decode_batch(fields: dict[str, object], decoded: Decoded) -> None:
     if not isinstance(elements, list):
         raise DecodeError("reads is to be an array", code="reads_invalid")
     defaults, unknown = _DEFAULTS_SHAPE.take(fields)
-    check_shared_extra(unknown)
+    try:
+        check_shared_extra(unknown)
+    except DecodeError as error:
+        decoded.rejects.append(reject_of(error))
+        unknown = {}
     report_time_us = time_of(defaults.time, defaults.time_us)
     reads, rejects = decode_each(elements, partial(_read_of, defaults, report_time_us, unknown))
     decoded.reads += reads

@@ -7,7 +7,7 @@ payload cannot; what is not named there is a mass.
 import math
 import re
 
-from devices.connection_text import connection_event
+from devices.connection_text import connection_event, plain_text
 from devices.documents import check_payload_size, extra_json, shown
 from devices.errors import DecodeError
 from devices.observations import Decoded, DeviceEvent, DeviceEventKind, Reading, Source
@@ -50,7 +50,7 @@ def decode(payload: bytes, topic: str, source: Source) -> Decoded:  # noqa: ARG0
     level = topic.rpartition("/")[2].removeprefix("$")
     value = _number(payload)
     if value is None:
-        return Decoded(device_events=[_words(payload)])
+        return Decoded(device_events=[_words(payload, level)])
     if level == "state":
         event = DeviceEventKind.CONNECTED if _flag(level, value) else DeviceEventKind.LOST
         return Decoded(device_events=[DeviceEvent(event=event.value)])
@@ -72,15 +72,17 @@ def _number(payload: bytes) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _words(payload: bytes) -> DeviceEvent:
+def _words(payload: bytes, level: str) -> DeviceEvent:
     if not payload.strip():
         raise DecodeError("the payload is empty", code="payload_empty")
     known = connection_event(payload)
-    if known is None:
-        text = payload[:_NUMBER_BYTES_MAX].decode("utf-8", "backslashreplace")
-        hint = "a bare decimal number is expected, such as 12.345, with a point and without a unit"
-        raise DecodeError(f"{shown(text)} is not a number", code="number_invalid", hint=hint)
-    return known
+    if known is not None:
+        return known
+    if level == "state":
+        return DeviceEvent(event=DeviceEventKind.STATUS.value, detail=extra_json({"status": plain_text(payload)}))
+    text = payload[:_NUMBER_BYTES_MAX].decode("utf-8", "backslashreplace")
+    hint = "a bare decimal number is expected, such as 12.345, with a point and without a unit"
+    raise DecodeError(f"{shown(text)} is not a number", code="number_invalid", hint=hint)
 
 
 def _flag(level: str, value: float) -> float:

@@ -197,7 +197,7 @@ def _sled_tag(timestamp: str | None, element: object) -> TagRead:
     if epc_id is None and epc is None:
         raise DecodeError("neither EPCid nor EPC", code="epc_hex_missing")
     fields |= {"idHex": epc if epc_id is None else epc_id, "format": "epc"}
-    if epc not in (None, epc_id):
+    if epc_id is not None and epc not in (None, epc_id):
         fields["EPC"] = epc
     tag, unknown = _TAG_SHAPE.take(fields)
     return _tag_read(tag, timestamp, "report", unknown)
