@@ -108,7 +108,8 @@ class Bridge:
             tls_ca_path=config.tls_ca_path,
         )
         self._session = MqttSession(session, self, rng=rng or random.Random(), monotonic=monotonic)  # noqa: S311
-        self._session_key = f"mqtt_session:{config.mqtt_url.host}:{config.mqtt_url.port}:{session.client_id}"
+        self.session_key = f"mqtt_session:{config.mqtt_url.host}:{config.mqtt_url.port}:{session.client_id}"
+        """Key of the note by which the log remembers that the broker has a session of ours."""
         self._trim_in_rows = 0
         self._trim_at_us = 0
         self._last_received_us: int | None = None
@@ -253,7 +254,7 @@ class Bridge:
         self.stats.reconnects += again
         self._lost_told = False
         self._window.connect()
-        known = self._try(lambda: self._log.note(self._session_key))
+        known = self._try(lambda: self._log.note(self.session_key))
         if known is not None and not session_present:
             self.stats.sessions_lost += 1
             self._tell(
@@ -288,8 +289,8 @@ class Bridge:
             self._tell(EventLevel.ERROR, "mqtt_subscription_refused", text)
             return
         known = json.dumps(sorted(self._config.topic_filters))
-        if self._try(lambda: self._log.note(self._session_key)) != known:
-            self._try(lambda: self._log.append([], note=(self._session_key, known)))
+        if self._try(lambda: self._log.note(self.session_key)) != known:
+            self._try(lambda: self._log.append([], note=(self.session_key, known)))
 
     def on_message(self, message: paho.MQTTMessage) -> None:
         """Step 1: take a publication in."""

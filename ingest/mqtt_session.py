@@ -89,6 +89,8 @@ class SessionConfig:
     """First delay between attempts, seconds; doubled after each, with jitter of half its length."""
     reconnect_s_max: float = 30.0
     """Longest delay between attempts, seconds."""
+    unacknowledged_max: int = 1000
+    """Publications of our own that may be on their way without the broker's PUBACK."""
     tls_ca_path: Path | None = None
     """Certificates that sign the broker's, in PEM; the system's where not given."""
 
@@ -186,6 +188,7 @@ class MqttSession:
             protocol=MQTTProtocolVersion.MQTTv311,
             manual_ack=True,
         )
+        client.max_inflight_messages_set(config.unacknowledged_max)
         client.connect_timeout = config.connect_timeout_s
         if config.url.username is not None:
             client.username_pw_set(config.url.username, config.url.password)

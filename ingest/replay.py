@@ -92,7 +92,7 @@ def replay_into_log(
         EdgeLogError: The edge log cannot be written; the replay may be repeated later and goes on from there.
         UsageError: `speed` is neither `max` nor a positive number.
     """
-    pace = _Pace(checked_speed(speed), sleep, monotonic)
+    pace = Pace(checked_speed(speed), sleep, monotonic)
     key = f"replay:{capture_identity(capture)}"
     log.claim_writer()
     done = _progress_of(log, key)
@@ -189,7 +189,7 @@ def _problem(problem: CaptureProblem, received_us: int) -> Publication:
     return Publication(topic=CAPTURE_PROBLEM_TOPIC, payload=payload, received_us=received_us, qos=0)
 
 
-class _Pace:
+class Pace:
     """When a publication is due, at a multiple of the recorded pace."""
 
     def __init__(self, factor: float | None, sleep: Callable[[float], None], monotonic: Callable[[], float]) -> None:
@@ -212,7 +212,7 @@ class _Pace:
         self._sleep(seconds)
 
 
-def _batches(publications: Iterator[Publication], pace: _Pace) -> Iterator[list[Publication]]:
+def _batches(publications: Iterator[Publication], pace: Pace) -> Iterator[list[Publication]]:
     """Group publications into commits: as many as the bounds allow, and none later than its pace by much."""
     batch: list[Publication] = []
     batch_bytes = 0
