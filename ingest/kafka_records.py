@@ -77,6 +77,20 @@ class KafkaRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedChunk:
+    """A chunk as records, ready to send; its progress record follows when they are in Kafka."""
+
+    chunk: ChunkId
+    """Which one."""
+    pieces: tuple[KafkaRecord, ...]
+    """Its rows, in row order; none where it has only clock marks."""
+    rows: Mapping[str, int]
+    """Rows by topic."""
+    clock: tuple[ClockMark, ...]
+    """Its clock marks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
     """A record that was received on a stream's topic; its value is not decoded yet."""
 
@@ -148,18 +162,13 @@ def kafka_partition_of(key: bytes, kafka_partitions: int) -> int:
     return zlib.crc32(key) % kafka_partitions
 
 
-def encode_pieces(
-    chunk: Chunk, *, session: str, record_bytes_limit: int = RECORD_BYTES_LIMIT
-) -> tuple[ChunkId, list[KafkaRecord]]:
+def encode_chunk(chunk: Chunk, *, session: str, record_bytes_limit: int = RECORD_BYTES_LIMIT) -> EncodedChunk:
     """Encode the rows of a chunk as pieces, in row order.
 
     Args:
         chunk: What to send.
         session: This run of the forwarder.
         record_bytes_limit: Largest value of a record, bytes; batches are cut by rows, single rows into fragments.
-
-    Returns:
-        The chunk's id, and its pieces; none for a chunk that has only clock marks.
     """
     chunk_id = ChunkId(
         site=chunk.site,
@@ -171,11 +180,14 @@ def encode_pieces(
     key, headers = record_key(chunk_id), _headers(chunk_id)
     records = []
     for stream, batch in chunk.batches.items():
+        if not batch.num_rows:
+            continue
         values = _arrow_values(batch, record_bytes_limit) if stream in ARROW_STREAMS else encode_rows(batch)
         for value in values:
             for part, fragment in _fragments(value, record_bytes_limit):
                 records.append(KafkaRecord(topic=stream, key=key, value=part, headers=headers + fragment))
-    return chunk_id, records
+    rows = {stream: batch.num_rows for stream, batch in chunk.batches.items() if batch.num_rows}
+    return EncodedChunk(chunk=chunk_id, pieces=tuple(records), rows=rows, clock=chunk.clock)
 
 
 def encode_progress(progress: Progress) -> KafkaRecord:

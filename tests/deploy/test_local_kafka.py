@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # public, untyped
 
 from deploy import kafka_libs, local_kafka
 from deploy.kafka_libs import LocalKafkaError, fetch_libs, java_command

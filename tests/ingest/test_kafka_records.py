@@ -24,7 +24,7 @@ from ingest.kafka_records import (
     decode_chunk,
     decode_piece,
     decode_progress,
-    encode_pieces,
+    encode_chunk,
     encode_progress,
     kafka_partition_of,
 )
@@ -33,19 +33,19 @@ from tests.ingest.chunk_strategies import chunks, equal_chunks
 
 def sent(chunk: Chunk, *, record_bytes_limit: int = 900_000) -> tuple[list[KafkaRecord], KafkaRecord]:
     """Encode a chunk as a forwarder does; its records get the offsets 0, 1, 2... in each topic."""
-    chunk_id, pieces = encode_pieces(chunk, session="s1", record_bytes_limit=record_bytes_limit)
-    counts = {stream: sum(piece.topic == stream for piece in pieces) for stream in chunk.batches}
+    encoded = encode_chunk(chunk, session="s1", record_bytes_limit=record_bytes_limit)
+    counts = {stream: sum(piece.topic == stream for piece in encoded.pieces) for stream in encoded.rows}
     progress = Progress(
-        edge_id=chunk_id.edge_id,
-        site=chunk_id.site,
+        edge_id=chunk.edge_id,
+        site=chunk.site,
         session="s1",
-        first_offset=chunk_id.first_offset,
-        last_offset=chunk_id.last_offset,
+        first_offset=chunk.first_offset,
+        last_offset=chunk.last_offset,
         previous_offset=None,
         topics={
             stream: TopicShare(
                 records=count,
-                rows=chunk.batches[stream].num_rows,
+                rows=encoded.rows[stream],
                 first_kafka_offset=0,
                 last_kafka_offset=count - 1,
             )
@@ -53,7 +53,7 @@ def sent(chunk: Chunk, *, record_bytes_limit: int = 900_000) -> tuple[list[Kafka
         },
         clock=chunk.clock,
     )
-    return pieces, encode_progress(progress)
+    return list(encoded.pieces), encode_progress(progress)
 
 
 def received(pieces: Sequence[KafkaRecord], progress: KafkaRecord) -> Chunk:
