@@ -68,8 +68,11 @@ def replay(
     if mqtt is not None:
         from ingest.publishing import replay_to_broker
 
-        published = replay_to_broker(file, mqtt, speed=speed, stop=stop)
-        Console(stderr=True, highlight=False).print(f"{published:,} publications published to the broker")
+        result = replay_to_broker(file, mqtt, speed=speed, stop=stop)
+        console = Console(stderr=True, highlight=False)
+        console.print(f"{result.published:,} publications published to the broker")
+        if result.problems:
+            console.print(f"{result.problems:,} lines of the capture could not be read or published")
         return
     if data is None:
         raise UsageError("give --data DIR to replay into, or --mqtt URL to publish to")
