@@ -42,7 +42,7 @@ def open_runner(
     journal = Journal(data.journal)
     data.keep_sites(sites)
     return Runner(
-        source=open_source(sites, data, kafka),
+        source=open_source(sites, data, kafka, on_event),
         sites=sites,
         lake=Lake(data.lake, writer=WRITER),
         journal=journal,
@@ -51,12 +51,14 @@ def open_runner(
     )
 
 
-def open_source(sites: Sequence[Site], data: DataDirectory, kafka: str | None) -> RecordSource:
+def open_source(
+    sites: Sequence[Site], data: DataDirectory, kafka: str | None, on_event: Callable[[str], None]
+) -> RecordSource:
     """Open what the jobs read: Kafka, or the edge log."""
     if kafka is not None:
         from ingest.kafka_source import KafkaSource, KafkaSourceConfig
 
-        return KafkaSource(KafkaSourceConfig(bootstrap_servers=kafka))
+        return KafkaSource(KafkaSourceConfig(bootstrap_servers=kafka), on_event=on_event)
     return EdgeLogSource(EdgeLog.open(data.edge), TopicDirectory.of(sites))
 
 

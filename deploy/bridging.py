@@ -82,7 +82,8 @@ def run_forwarder(data: DataDirectory, sites: Sequence[Site], *, kafka: str, sto
     tell = teller("forward")
     forwarder = _open_forwarder(data, sites, kafka, tell)
     status = Status(
-        tell, lambda: {"publications forwarded": forwarder.stats.publications, "rows": forwarder.stats.rows}
+        tell,
+        lambda: {"publications forwarded": forwarder.stats.publications, "rows": sum(forwarder.stats.rows.values())},
     )
 
     def stopping() -> bool:
@@ -124,8 +125,9 @@ def forwarding(data: DataDirectory, sites: Sequence[Site], kafka: str | None) ->
 
 
 def _open_forwarder(data: DataDirectory, sites: Sequence[Site], kafka: str, tell: Callable[[str], None]) -> "Forwarder":
-    from ingest.forwarder import Forwarder, ForwarderConfig
+    from ingest.forward_report import ForwarderConfig
+    from ingest.forwarder import Forwarder
+    from ingest.kafka_cluster import KafkaCluster
 
-    return Forwarder(
-        ForwarderConfig(bootstrap_servers=kafka), EdgeLog.open(data.edge), TopicDirectory.of(sites), on_event=tell
-    )
+    config = ForwarderConfig(cluster=KafkaCluster(bootstrap_servers=kafka))
+    return Forwarder(config, EdgeLog.open(data.edge), TopicDirectory.of(sites), on_event=tell)

@@ -94,15 +94,11 @@ def run_demo(config: DemoConfig, stop: Callable[[], bool]) -> None:
     log = EdgeLog.open(data.edge)
     with LocalBroker(config.data / "broker", config.broker) as broker:
         _introduce(console, day, broker, config)
-        clock = ArrivalClock()
-        bridge = Bridge(BridgeConfig(mqtt_url=parse_mqtt_url(broker.url)), log, clock=clock)
-        clock.received = lambda: bridge.stats.received
         jobs = tagtide_command("jobs", "--site", str(site_file), "--data", str(config.data))
-        with _Beside(bridge, jobs, config.data / "jobs.log") as beside:
-            _Conductor(config, day, broker, bridge, clock, beside.check).run(console, stop)
-    log.append(
-        [Publication(topic=CLOCK_TOPIC, payload=b"", received_us=max(clock.times_us, default=0) + LATENESS_US, qos=0)]
-    )
+        with _Beside(broker, log, jobs, config.data / "jobs.log") as beside:
+            _Conductor(config, day, broker, beside).run(console, stop)
+    end_us = max(beside.clock.times_us, default=0) + LATENESS_US
+    log.append([Publication(topic=CLOCK_TOPIC, payload=b"", received_us=end_us, qos=0)])
     console.print("[dim]the day is over; landing what is left[/dim]")
     _land_the_rest(day, data, log)
     log.close()
@@ -149,14 +145,16 @@ def _introduce(console: Console, day: StoreDay, broker: LocalBroker, config: Dem
 class _Beside:
     """Bridge and jobs beside the simulator: the bridge in a thread, since it shares our clock; jobs in a process."""
 
-    def __init__(self, bridge: Bridge, jobs: list[str], log: Path) -> None:
+    def __init__(self, broker: LocalBroker, edge: EdgeLog, jobs: list[str], log: Path) -> None:
+        self.clock = ArrivalClock()
+        self.bridge = Bridge(BridgeConfig(mqtt_url=parse_mqtt_url(broker.url)), edge, clock=self.clock)
+        self.clock.received = lambda: self.bridge.stats.received
         self._stop = threading.Event()
         self._failure: BaseException | None = None
-        self._bridge = bridge
         self._jobs = jobs
         self._log = log
         self._threads = [
-            threading.Thread(target=self._guarded, args=(lambda: bridge.run(self._stop),), name="bridge"),
+            threading.Thread(target=self._guarded, args=(lambda: self.bridge.run(self._stop),), name="bridge"),
             threading.Thread(target=self._guarded, args=(self._run_jobs,), name="jobs"),
         ]
 
@@ -164,7 +162,7 @@ class _Beside:
         for thread in self._threads:
             thread.start()
         deadline = time.monotonic() + ARRIVAL_TIMEOUT_S
-        while self._bridge.stats.state is not BridgeState.RECEIVING:
+        while self.bridge.stats.state is not BridgeState.RECEIVING:
             self.check()
             if time.monotonic() > deadline:
                 raise TagtideError("the bridge cannot reach the broker", code="demo_stuck")
@@ -195,20 +193,12 @@ class _Beside:
 class _Conductor:
     """Publishes the day slice by slice, at its pace, never far ahead of the bridge, and shows how it goes."""
 
-    def __init__(
-        self,
-        config: DemoConfig,
-        day: StoreDay,
-        broker: LocalBroker,
-        bridge: Bridge,
-        clock: ArrivalClock,
-        check: Callable[[], None],
-    ) -> None:
+    def __init__(self, config: DemoConfig, day: StoreDay, broker: LocalBroker, beside: "_Beside") -> None:
         self._config = config
         self._day = day
-        self._bridge = bridge
-        self._clock = clock
-        self._check = check
+        self._bridge = beside.bridge
+        self._clock = beside.clock
+        self._check = beside.check
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id="tagtide-simulator")
         self._client.max_inflight_messages_set(IN_FLIGHT)
         self._client.connect("127.0.0.1", broker.port)

@@ -114,7 +114,7 @@ def _print_next(console: Console, data: Path, site_file: Path) -> None:
         f"tagtide sql --data {data} where-is",
         f"tagtide sql --data {data} zone-contents --param zone=fitting_room",
         f"tagtide sql --data {data} rejects-by-reason",
-        f'tagtide sql --data {data} "SELECT reader, antenna, count(*) FROM reads GROUP BY ALL ORDER BY ALL"',
+        f'tagtide sql --data {data} "SELECT reader, antenna, count(*) FROM reads GROUP BY ALL ORDER BY ALL"',  # noqa: S608 - a command to copy
         f"tagtide site check {site_file}",
     ):
         console.print(f"  {text}", markup=False, soft_wrap=True)

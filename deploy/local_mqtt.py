@@ -120,7 +120,7 @@ class LocalBroker:
                     f"listener {self.port} 127.0.0.1",
                     "allow_anonymous true",
                     f"persistence_location {self._directory.resolve()}/",
-                    # Started by root it would become the user mosquitto, who may not write here: nothing would be saved.
+                    # Started by root it would become the user mosquitto, who may not write here: nothing would be kept.
                     f"user {getpass.getuser()}",
                     "",
                 ]

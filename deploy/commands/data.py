@@ -92,7 +92,8 @@ def tail(
 ) -> None:
     """Print new rows of a stream as they land, one JSON object a line, until interrupted.
 
-    With --data it follows the lake, with --kafka the Kafka topic of the same name.
+    With --data it follows the lake from now on; with --kafka it begins at the oldest record that the Kafka topic of
+    the same name keeps.
     """
     if stream not in TABLES:
         raise UsageError(f"there is no stream '{stream}'", hint=f"streams: {', '.join(TABLES)}")
@@ -117,6 +118,12 @@ def _follow_lake(stream: str, data: Path) -> Iterator[pa.Table]:
 
 
 def _follow_kafka(stream: str, bootstrap: str) -> Iterator[pa.Table]:
-    from ingest.kafka_tail import follow_stream
+    from devices.schemas import STREAMS
+    from ingest.kafka_source import KafkaSource, KafkaSourceConfig
 
-    yield from follow_stream(bootstrap, stream)
+    if stream not in STREAMS:
+        raise UsageError(f"'{stream}' is derived by jobs and not a Kafka topic", hint="follow the lake: --data DIR")
+    source = KafkaSource(KafkaSourceConfig(bootstrap_servers=bootstrap, group_id="tagtide-tail"))
+    while True:
+        chunks = source.poll(max_rows=10_000, timeout_s=TAIL_POLL_S)
+        yield pa.Table.from_batches([chunk.batch(stream) for chunk in chunks], schema=STREAMS[stream])
