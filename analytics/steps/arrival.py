@@ -14,7 +14,7 @@ Rejects pass through. Every decision depends on the sequence of rows alone, so c
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -45,13 +45,14 @@ _REPEAT_TELLINGS = (
 _CLOCK_TELLINGS = (Telling.CLOCK_OF_READS, Telling.CLOCK_OF_READINGS, Telling.CLOCK_OF_DEVICE_EVENTS)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class _Counted:
     """Repeats of one speaker in one minute."""
 
     count: int = 0
     first_us: int = 0
     last_us: int = 0
+    edge_id: str = ""
     edge_offset: int = 0
     edge_index: int = 0
 
@@ -116,7 +117,7 @@ class ArrivalStep:
         """Turn a state to bytes; equal states give equal bytes, whatever the chunks were."""
         life, young, elder = state.memory.dump()
         speakers = sorted(state.speakers)
-        counted = [[*speaker, *_numbers(state.counted[speaker])] for speaker in sorted(state.counted)]
+        counted = [[*speaker, *astuple(state.counted[speaker])] for speaker in sorted(state.counted)]
         return pack(
             _VERSION,
             {
@@ -143,21 +144,12 @@ class ArrivalStep:
             clocks=arrays["clocks"],
             site=arrays["site"],
             repeat_minute=int(values["repeat_minute"] or 0),
-            counted={
-                _speaker(row): _Counted(
-                    count=row[3], first_us=row[4], last_us=row[5], edge_offset=row[6], edge_index=row[7]
-                )
-                for row in json.loads(str(values["counted"]))
-            },
+            counted={_speaker(row): _Counted(*row[3:]) for row in json.loads(str(values["counted"]))},
         )
 
 
 def _speaker(row: list[Any]) -> Speaker:
     return int(row[0]), str(row[1]), str(row[2])
-
-
-def _numbers(counted: _Counted) -> tuple[int, ...]:
-    return counted.count, counted.first_us, counted.last_us, counted.edge_offset, counted.edge_index
 
 
 @dataclass(slots=True, kw_only=True)
@@ -171,7 +163,7 @@ class _Told:
 
     def event(self, at: int, **columns: Any) -> None:
         """Tell a derived device event."""
-        self.events.append((at, {"site": self.site, "edge_id": self.edge_id, **columns}))
+        self.events.append((at, {"edge_id": self.edge_id, "site": self.site, **columns}))
 
     def alert(self, at: int, **columns: Any) -> None:
         """Tell an alert."""
@@ -206,6 +198,7 @@ def _count_repeats(state: ArrivalState, rows: Rows, repeated: ck.Flags, told: _T
             counted = state.counted.setdefault(speakers[number], _Counted(first_us=int(rows.received_us[mine[0]])))
             counted.count += mine.size
             counted.last_us = int(rows.received_us[mine[-1]])
+            counted.edge_id = told.edge_id
             counted.edge_offset = int(rows.edge_offset[mine[-1]])
             counted.edge_index = int(rows.edge_index[mine[-1]])
 
@@ -223,6 +216,7 @@ def _tell_repeats(told: _Told, at: int, speaker: Speaker, counted: _Counted) -> 
         until_time=counted.last_us,
         count=counted.count,
         detail=json.dumps({"stream": STREAM_ORDER[stream]}),
+        edge_id=counted.edge_id,
         edge_offset=counted.edge_offset,
         edge_index=derived_index(counted.edge_index, _REPEAT_TELLINGS[stream]),
     )

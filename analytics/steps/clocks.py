@@ -26,13 +26,13 @@ NEVER = int(np.iinfo(np.int64).min)
 DEAD_BAND_US = 500_000
 """A clock that seems this little behind is left alone: half a second is network delay, not clock error. A clock
 that seems ahead is always corrected, for no delivery takes less than no time."""
-STEADY_BUCKET_US = 10_000_000
-"""Receive time over which one smallest lag is taken: ten reports of a reader that reports every second."""
+STEADY_BUCKET_US = 5_000_000
+"""Receive time over which one smallest lag is taken: five reports of a reader that reports every second."""
 STEADY_BUCKETS = 12
-"""So many buckets in a row, two minutes of traffic at least, make an estimate rise."""
+"""So many buckets in a row, a minute of traffic at least, make an estimate rise."""
 STEADY_SPREAD_US = 1_000_000
-"""And only if their lags lie this close together. Within two minutes a backlog that drains at 1.01 times the pace it
-was recorded at shrinks by more; a clock that drifts by 500 ppm, ten times a bad quartz, by a sixteenth of it."""
+"""And only if their lags lie this close together: the reports of a quiet reader, sent once a second, do. A backlog
+that drains at 1.02 times the pace at which it was recorded shrinks by more in that minute, and is no clock."""
 FIRST_LAG_US = 60_000_000
 """A first lag up to here is taken for clock error at once: better a start that is a minute off than one uncorrected.
 A larger one may be a replay, and has to be steady first."""

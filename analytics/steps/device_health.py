@@ -43,8 +43,8 @@ class Known(msgspec.Struct):
     """Last heartbeats by source kind and source."""
     lives: dict[str, silence.Life] = msgspec.field(default_factory=dict)
     """Readers that have read, by name."""
-    names: list[str] = msgspec.field(default_factory=list)
-    """Readers by number, as `waiting` has them."""
+    names: silence.Names = msgspec.field(default_factory=silence.Names)
+    """Readers and edge logs by number, as `HealthState.waiting` has them."""
     pending: list[Finding] = msgspec.field(default_factory=list)
     """Findings that the watermark has not reached."""
 
@@ -86,7 +86,7 @@ class DeviceHealthStep:
         known.pending += silence.notice(known.lives, watermark_us)
         due = [finding for finding in known.pending if finding.due_us <= watermark_us]
         known.pending = [finding for finding in known.pending if finding.due_us > watermark_us]
-        return state, write(due, site=site, edge_id=arrived.edge_id)
+        return state, write(due, site)
 
     def dump(self, state: HealthState) -> bytes:
         """Turn a state to bytes."""
@@ -123,7 +123,10 @@ def _numbered(arrived: Arrived, stream: str) -> Iterator[tuple[Sender, NumberedR
     for sender, rows in _by_sender(batch, stream):
         mine = rows & has_seq
         if mine.any():
-            yield sender, NumberedRows(**{name: column[mine] for name, column in columns.items()})
+            yield (
+                sender,
+                NumberedRows(edge_id=arrived.edge_id, **{name: column[mine] for name, column in columns.items()}),
+            )
 
 
 def _by_sender(batch: pa.RecordBatch, stream: str) -> Iterator[tuple[Sender, npt.NDArray[np.bool_]]]:
@@ -151,7 +154,7 @@ def _count_dropped(known: Known, arrived: Arrived) -> list[Finding]:
         if total is None:
             continue
         sender = (batch.column("source_kind")[row].as_py(), batch.column("source")[row].as_py())
-        cause = _cause(batch, row)
+        cause = _cause(arrived.edge_id, batch, row)
         before = known.dropped.get(sender)
         known.dropped[sender] = _Dropped(total=total, event_us=cause.event_us)
         if before is None or total == before.total:
@@ -177,32 +180,37 @@ def _dropped_finding(sender: Sender, dropped: int, from_us: int, cause: Cause, d
     )
 
 
-def _cause(batch: pa.RecordBatch, row: int) -> Cause:
+def _cause(edge_id: str, batch: pa.RecordBatch, row: int) -> Cause:
     return Cause(
         event_us=batch.column("event_time")[row].value,
         received_us=batch.column("received_time")[row].value,
+        edge_id=edge_id,
         edge_offset=batch.column("edge_offset")[row].as_py(),
         edge_index=batch.column("edge_index")[row].as_py(),
     )
 
 
-def _reads(arrived: Arrived, names: list[str]) -> silence.Columns:
-    """Return the chunk's reads as columns, giving new readers the next numbers."""
+def _reads(arrived: Arrived, names: silence.Names) -> silence.Columns:
+    """Return the chunk's reads as columns, giving new readers and edge logs the next numbers."""
     batch = arrived.batches.get("reads")
     if batch is None:
         return silence.NO_READS
     reader = batch.column("reader").dictionary_encode()
-    known = {name: number for number, name in enumerate(names)}
-    for name in reader.dictionary.to_pylist():
-        if name not in known:
-            known[name] = len(names)
-            names.append(name)
-    numbers = np.array([known[name] for name in reader.dictionary.to_pylist()], dtype=np.int64)
+    numbers = np.array([_number(names.readers, name) for name in reader.dictionary.to_pylist()], dtype=np.int64)
+    edge = _number(names.edges, arrived.edge_id)
     return (
         numbers[reader.indices.to_numpy()],
         arrived.effective_us["reads"],
         microseconds(batch.column("event_time")),
         microseconds(batch.column("received_time")),
+        np.full(batch.num_rows, edge, dtype=np.int64),
         batch.column("edge_offset").to_numpy(),
         batch.column("edge_index").to_numpy().astype(np.int64),
     )
+
+
+def _number(names: list[str], name: str) -> int:
+    """Return a name's number, giving a new one the next."""
+    if name not in names:
+        names.append(name)
+    return names.index(name)

@@ -23,6 +23,8 @@ class Cause(msgspec.Struct, frozen=True, array_like=True):
     """Its event time."""
     received_us: int
     """When it was received."""
+    edge_id: str
+    """Which edge log it is in: a site whose disk was replaced goes on with another."""
     edge_offset: int
     """Its place in the edge log."""
     edge_index: int
@@ -54,25 +56,29 @@ class Finding(msgspec.Struct, frozen=True, array_like=True):
     """The rest."""
 
 
-def write(findings: Sequence[Finding], *, site: Site, edge_id: str) -> dict[str, pa.Table]:
+def write(findings: Sequence[Finding], site: Site) -> dict[str, pa.Table]:
     """Return findings as rows of device events, and alerts for those that a person should look at.
 
     Args:
         findings: Findings that are due.
         site: The site.
-        edge_id: The edge log that their causes are of.
     """
-    ordered = sorted(findings, key=lambda f: (f.due_us, f.cause.edge_offset, f.cause.edge_index, f.telling))
+    ordered = sorted(findings, key=_order)
     tables = {}
     if ordered:
-        tables["device_events"] = device_event_rows([_device_event(each, site, edge_id) for each in ordered])
+        tables["device_events"] = device_event_rows([_device_event(each, site) for each in ordered])
     alerts = [_silent_alert(each, site) for each in ordered if each.event is DeviceEventKind.SILENT]
     if alerts:
         tables["alerts"] = table_of(alerts, ALERTS)
     return tables
 
 
-def _device_event(finding: Finding, site: Site, edge_id: str) -> dict[str, Any]:
+def _order(finding: Finding) -> tuple[int, str, int, int, int]:
+    cause = finding.cause
+    return finding.due_us, cause.edge_id, cause.edge_offset, cause.edge_index, finding.telling
+
+
+def _device_event(finding: Finding, site: Site) -> dict[str, Any]:
     return {
         "site": site.id,
         "source_kind": finding.sender[0],
@@ -84,7 +90,7 @@ def _device_event(finding: Finding, site: Site, edge_id: str) -> dict[str, Any]:
         "until_time": finding.until_us,
         "count": finding.count,
         "detail": json.dumps(finding.detail) if finding.detail else None,
-        "edge_id": edge_id,
+        "edge_id": finding.cause.edge_id,
         "edge_offset": finding.cause.edge_offset,
         "edge_index": derived_index(finding.cause.edge_index, finding.telling),
     }

@@ -38,6 +38,8 @@ TELLINGS = {
 class NumberedRows:
     """Rows of one counter in row order."""
 
+    edge_id: str
+    """Edge log that they are in."""
     seq: npt.NDArray[np.int64]
     """Running numbers."""
     event_us: npt.NDArray[np.int64]
@@ -53,8 +55,13 @@ class NumberedRows:
 
     def cause(self, row: int) -> Cause:
         """Return a row as the cause of a finding."""
-        columns = (self.event_us, self.received_us, self.edge_offset, self.edge_index)
-        return Cause(*(int(column[row]) for column in columns))
+        return Cause(
+            event_us=int(self.event_us[row]),
+            received_us=int(self.received_us[row]),
+            edge_id=self.edge_id,
+            edge_offset=int(self.edge_offset[row]),
+            edge_index=int(self.edge_index[row]),
+        )
 
 
 _ENDLESS = 1 << 63

@@ -33,10 +33,19 @@ USUAL_FACTOR = 5
 _SECOND_US = 1_000_000
 
 Column = npt.NDArray[np.int64]
-Columns = tuple[Column, Column, Column, Column, Column, Column]
-"""Reads as columns: reader number, effective time, event time, receive time, edge offset, edge index."""
+Columns = tuple[Column, Column, Column, Column, Column, Column, Column]
+"""Reads as columns: reader number, effective time, event time, receive time, edge log number, offset, index."""
 
-NO_READS: Columns = tuple(np.empty(0, dtype=np.int64) for _ in range(6))  # type: ignore[assignment]
+NO_READS: Columns = tuple(np.empty(0, dtype=np.int64) for _ in range(7))  # type: ignore[assignment]
+
+
+class Names(msgspec.Struct, array_like=True):
+    """Names by number, as reads have them."""
+
+    readers: list[str] = msgspec.field(default_factory=list)
+    """Readers."""
+    edges: list[str] = msgspec.field(default_factory=list)
+    """Edge logs."""
 
 
 class Life(msgspec.Struct, array_like=True):
@@ -75,30 +84,30 @@ def split(reads: Columns, watermark_us: int) -> tuple[Columns, Columns]:
     """Return the reads that the watermark has passed, in effective order by reader, and the others."""
     passed = reads[1] <= watermark_us
     due = _taken(reads, passed)
-    order = np.lexsort((due[5], due[4], due[1], due[0]))
+    order = np.lexsort((due[6], due[5], due[4], due[1], due[0]))
     return _taken(due, order), _taken(reads, ~passed)
 
 
-def listen(lives: dict[str, Life], names: list[str], due: Columns) -> list[Finding]:
+def listen(lives: dict[str, Life], names: Names, due: Columns) -> list[Finding]:
     """Take reads in and return the silences that lie between them.
 
     Args:
         lives: Readers by name; changed.
-        names: Names of readers by their number.
+        names: What the numbers in the reads stand for.
         due: Reads in effective order by reader.
     """
     findings = []
     for begin, end in changes(due[0]):
-        name = names[int(due[0][begin])]
+        name = names.readers[int(due[0][begin])]
         life = lives.get(name)
         if life is None:
-            life = lives[name] = Life(heard_us=int(due[1][begin]), last=_cause(due, begin))
+            life = lives[name] = Life(heard_us=int(due[1][begin]), last=_cause(due, begin, names))
         before = np.concatenate([[life.heard_us], due[1][begin : end - 1]])
         for row in (begin + np.flatnonzero(due[1][begin:end] - before > PAUSE_US)).tolist():
             if row > begin:
-                life.heard_us, life.last = int(due[1][row - 1]), _cause(due, row - 1)
-            findings += _end_pause(name, life, int(due[1][row]), _cause(due, row))
-        life.heard_us, life.last = int(due[1][end - 1]), _cause(due, end - 1)
+                life.heard_us, life.last = int(due[1][row - 1]), _cause(due, row - 1, names)
+            findings += _end_pause(name, life, int(due[1][row]), _cause(due, row, names))
+        life.heard_us, life.last = int(due[1][end - 1]), _cause(due, end - 1, names)
     return findings
 
 
@@ -155,8 +164,9 @@ def _resumed(name: str, life: Life, until_us: int, by: Cause) -> Finding:
     )
 
 
-def _cause(reads: Columns, row: int) -> Cause:
-    return Cause(*(int(column[row]) for column in reads[2:]))
+def _cause(reads: Columns, row: int, names: Names) -> Cause:
+    event_us, received_us, edge, edge_offset, edge_index = (int(column[row]) for column in reads[2:])
+    return Cause(event_us, received_us, names.edges[edge], edge_offset, edge_index)
 
 
 def _taken(reads: Columns, rows: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> Columns:

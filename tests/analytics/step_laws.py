@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from analytics.pipeline import SitePipeline
@@ -25,6 +26,10 @@ Tables = Mapping[str, pa.Table]
 
 SHARED_TABLES = ("device_events", "alerts")
 """Tables that several steps write to: in a pipeline, the order of rows of different steps is not promised."""
+
+
+LAWS = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""Settings for hypothesis: a loaded machine is slow, which is no finding."""
 
 
 def cut_points(chunk: Chunk) -> st.SearchStrategy[list[int]]:

@@ -70,9 +70,9 @@ class TestClocks:
             for second in range(3600):
                 said.read(second + 0.05, second * (1 - drift))
             off = [event - second for second, event in enumerate(event_times(said.chunk()))]
-            assert max(map(abs, off)) < 0.75  # the dead band and two minutes of drift
+            assert max(map(abs, off)) < 0.75  # the dead band and a minute of drift
 
-    def test_a_clock_set_back_is_believed_after_two_minutes_of_steady_traffic(self) -> None:
+    def test_a_clock_set_back_is_believed_after_a_minute_of_steady_traffic(self) -> None:
         said = Sayings()
         for second in range(60):
             said.read(second + 0.1, second + 10.0)
@@ -81,9 +81,10 @@ class TestClocks:
         off = [round(event - second, 6) for second, event in enumerate(event_times(said.chunk()))]
         assert off[59] == 0.1
         assert off[60] == pytest.approx(-9.9)
-        assert off[180:] == [0.0] * 60
+        assert off[110] == pytest.approx(-9.9)
+        assert off[120:] == [0.0] * 120
 
-    @pytest.mark.parametrize("pace", [1.1, 2.0, 10.0, 200.0])
+    @pytest.mark.parametrize("pace", [1.05, 1.5, 10.0, 200.0])
     def test_a_replay_before_live_reads_keeps_its_true_times(self, pace: float) -> None:
         said = Sayings().read(0.05, 0.0)
         received, at = 1200.0, 1.0  # away for twenty minutes, then drains in order at some pace
@@ -114,7 +115,8 @@ class TestClocks:
             said.read(second + 0.1, second - 3600.0)
         times = event_times(said.chunk())
         assert times[0] == -3600.0
-        assert times[150:] == pytest.approx([second + 0.1 for second in range(150, 200)])
+        assert times[50] == -3550.0
+        assert times[70:] == pytest.approx([second + 0.1 for second in range(70, 200)])
 
     def test_a_clock_in_1970_is_corrected_at_once_and_again_after_each_restart(self) -> None:
         said = Sayings()

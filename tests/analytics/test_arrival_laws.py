@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.steps import repeats
@@ -13,7 +13,7 @@ from analytics.steps.repeats import RepeatMemory
 from devices.chunk import Chunk
 from devices.site.model import Antenna, Feed, Reader, ReaderClock, Shelf, Site, Zone, ZoneKind
 from tests.analytics.chunk_building import NOON, Sayings
-from tests.analytics.step_laws import check_pipeline, check_watermarks, cut, cut_points
+from tests.analytics.step_laws import LAWS, check_pipeline, check_watermarks, cut, cut_points
 
 ZONES = (
     Zone(id="front", kind=ZoneKind.SALES_FLOOR, polygon=((0, 0), (8, 0), (8, 8), (0, 8))),
@@ -47,7 +47,7 @@ def troubles(draw: st.DrawFn) -> Chunk:
     """Traffic of a small site: live, delayed, skewed, stepped, unset and historic clocks, repeats, marks, sales."""
     said, now, skews = Sayings(), 0.0, dict(SKEWS)
     reads: list[dict[str, Any]] = []
-    for number in range(draw(st.integers(1, 70))):
+    for number in range(draw(st.integers(1, 50))):
         now = max(0.0, now + draw(st.sampled_from([0.0, 0.01, 0.3, 1.0, 11.0, 70.0, 700.0, -5.0])))
         reader = draw(st.sampled_from(list(CLOCKS)))
         if draw(st.integers(0, 19)) == 0:
@@ -76,7 +76,7 @@ def troubles(draw: st.DrawFn) -> Chunk:
     return said.mark(now + 100.0).chunk()
 
 
-@settings(max_examples=25, deadline=None)
+@LAWS
 @given(data=st.data())
 @pytest.mark.slow
 def test_laws_of_the_arrival_step(data: st.DataObject) -> None:
@@ -86,7 +86,7 @@ def test_laws_of_the_arrival_step(data: st.DataObject) -> None:
     check_watermarks(SITE, cut(chunk, offsets))
 
 
-@settings(max_examples=25, deadline=None)
+@LAWS
 @given(data=st.data())
 @pytest.mark.slow
 def test_equal_rows_leave_equal_states(data: st.DataObject) -> None:
@@ -102,7 +102,7 @@ def test_equal_rows_leave_equal_states(data: st.DataObject) -> None:
     assert dumps[0] == dumps[1]
 
 
-@settings(max_examples=25, deadline=None)
+@LAWS
 @given(chunk=troubles())
 @pytest.mark.slow
 def test_times_of_estimated_clocks_never_exceed_receive_times(chunk: Chunk) -> None:
@@ -111,7 +111,7 @@ def test_times_of_estimated_clocks_never_exceed_receive_times(chunk: Chunk) -> N
             assert CLOCKS[row["reader"]] is ReaderClock.TRUSTED or row["event_time"] <= row["received_time"]
 
 
-@settings(max_examples=25, deadline=None)
+@LAWS
 @given(data=st.data())
 @pytest.mark.slow
 def test_laws_of_the_product_pipeline(data: st.DataObject) -> None:
@@ -119,7 +119,7 @@ def test_laws_of_the_product_pipeline(data: st.DataObject) -> None:
     check_pipeline(SITE, None, chunk, data.draw(cut_points(chunk)))
 
 
-@settings(max_examples=25, deadline=None)
+@LAWS
 @given(data=st.data())
 @pytest.mark.slow
 def test_everything_sent_again_in_any_order_changes_nothing(data: st.DataObject) -> None:

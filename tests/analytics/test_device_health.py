@@ -4,13 +4,13 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.steps.device_health import DeviceHealthStep
 from devices.site.model import Antenna, Reader, Site
 from tests.analytics.chunk_building import NOON, Sayings
-from tests.analytics.step_laws import Tables, check_step, cut_points, run_step
+from tests.analytics.step_laws import LAWS, Tables, check_step, cut_points, run_step
 
 ANTENNAS = (Antenna(port=1, x=0, y=0, zone="dock"), Antenna(port=2, x=1, y=0, zone="dock"))
 SITE = Site(
@@ -178,7 +178,7 @@ def traffic(draw: st.DrawFn) -> Sayings:
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None)
+@LAWS
 @given(data=st.data())
 def test_laws(data: st.DataObject) -> None:
     chunk = data.draw(st.composite(traffic)()).chunk()
