@@ -3,6 +3,7 @@
 import dataclasses
 import re
 
+from devices.registry import PROFILES
 from devices.site import Antenna, Feed, GeoReference, Reader, Sensor, Shelf, Site, Wall, Zone, check_text
 from tests.shared_data import REPOSITORY
 
@@ -28,3 +29,11 @@ def test_every_key_is_explained() -> None:
         for field in dataclasses.fields(kind):
             if field.name not in DERIVED:
                 assert re.search(rf"`\[*{field.name}\]*( = [^`]*)?`", prose), field.name
+
+
+def test_the_dialects_named_are_those_that_exist() -> None:
+    (listed,) = re.findall(r'profile = "impinj" +# which dialect: (.*)', PAGE)
+    assert set(listed.split()) == set(PROFILES)
+    (example,) = re.findall(r"```toml\n(.*?)```", PAGE, flags=re.DOTALL)
+    assert check_text(example).ok
+    assert "unknown profile" in check_text(example.replace('"impinj"', '"impinge"')).problems[0]
