@@ -1,0 +1,50 @@
+-- What did devices lose, and when were they away?
+-- One row per device and kind of loss, most reports lost first. `overflow` is what a reader purged, `gap` numbers
+-- missing in its reports, `dropped` what it says it dropped: `reports_lost` counts them. `lost`, `disconnected` and
+-- `silent` are times away, until the device's next `connected`, `resumed` or `heartbeat`, or now: `minutes_away`.
+-- parameters:
+-- $site: site identifier (default: all)
+-- $source: device identifier (default: all)
+
+WITH newest AS (
+    SELECT max(time) AS now_time
+    FROM (
+        SELECT max(event_time) AS time FROM reads
+        UNION ALL SELECT max(event_time) FROM readings
+        UNION ALL SELECT max(event_time) FROM device_events
+        UNION ALL SELECT max(event_time) FROM business_events
+        UNION ALL SELECT max(as_of_time) FROM locations
+        UNION ALL SELECT max(as_of_time) FROM inventory
+        UNION ALL SELECT max(from_time) FROM shelves
+        UNION ALL SELECT max(event_time) FROM alerts
+    )
+),
+spans AS (
+    SELECT
+        device_events.*,
+        first_value(CASE WHEN event IN ('connected', 'resumed', 'heartbeat') THEN event_time END IGNORE NULLS) OVER (
+            PARTITION BY site, source_kind, source
+            ORDER BY event_time, edge_offset, edge_index
+            ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+        ) AS back_time
+    FROM device_events
+)
+SELECT
+    site,
+    source_kind,
+    source,
+    event,
+    count(*) AS times,
+    sum("count") FILTER (event IN ('overflow', 'gap', 'dropped'))::BIGINT AS reports_lost,
+    sum(epoch(coalesce(back_time, now_time) - coalesce(from_time, event_time)) / 60)
+        FILTER (event IN ('lost', 'disconnected', 'silent')) AS minutes_away,
+    min(coalesce(from_time, event_time)) AS first_time,
+    max(event_time) AS last_time,
+    arg_max(detail, (event_time, edge_offset, edge_index)) AS last_detail
+FROM spans
+CROSS JOIN newest
+WHERE event IN ('overflow', 'gap', 'dropped', 'lost', 'disconnected', 'silent')
+  AND ($site::VARCHAR IS NULL OR site = $site::VARCHAR)
+  AND ($source::VARCHAR IS NULL OR source = $source::VARCHAR)
+GROUP BY site, source_kind, source, event
+ORDER BY reports_lost DESC NULLS LAST, minutes_away DESC NULLS LAST, site, source_kind, source, event

@@ -1,0 +1,48 @@
+-- How long do items stay in each zone?
+-- One row per zone, longest median first. Minutes are of stays that have ended; `stays_open` still last and are in no
+-- average, `minutes_open_median` is how long those have lasted by now.
+-- parameters:
+-- $zone: zone identifier (default: all)
+-- $gtin: GTIN-14 (default: all)
+-- $site: site identifier (default: all)
+
+WITH newest AS (
+    SELECT max(time) AS now_time
+    FROM (
+        SELECT max(event_time) AS time FROM reads
+        UNION ALL SELECT max(event_time) FROM readings
+        UNION ALL SELECT max(event_time) FROM device_events
+        UNION ALL SELECT max(event_time) FROM business_events
+        UNION ALL SELECT max(as_of_time) FROM locations
+        UNION ALL SELECT max(as_of_time) FROM inventory
+        UNION ALL SELECT max(from_time) FROM shelves
+        UNION ALL SELECT max(event_time) FROM alerts
+    )
+),
+stays AS (
+    SELECT
+        locations.*,
+        epoch(coalesce(locations.until_time, newest.now_time) - locations.from_time) / 60 AS minutes,
+        locations.until_time IS NOT NULL AS ended
+    FROM locations
+    CROSS JOIN newest
+    WHERE ($zone::VARCHAR IS NULL OR locations.zone = $zone::VARCHAR)
+      AND ($gtin::VARCHAR IS NULL OR locations.gtin = $gtin::VARCHAR)
+      AND ($site::VARCHAR IS NULL OR locations.site = $site::VARCHAR)
+)
+SELECT
+    site,
+    zone,
+    zones.name AS zone_name,
+    zones.kind AS zone_kind,
+    count(*) FILTER (ended) AS stays_ended,
+    count(*) FILTER (NOT ended) AS stays_open,
+    median(minutes) FILTER (ended) AS minutes_median,
+    quantile_cont(minutes, 0.9) FILTER (ended) AS minutes_p90,
+    avg(minutes) FILTER (ended) AS minutes_mean,
+    max(minutes) FILTER (ended) AS minutes_max,
+    median(minutes) FILTER (NOT ended) AS minutes_open_median
+FROM stays
+LEFT JOIN zones USING (site, zone)
+GROUP BY site, zone, zones.name, zones.kind
+ORDER BY minutes_median DESC NULLS LAST, site, zone

@@ -1,0 +1,47 @@
+-- What is in this zone now?
+-- One row per zone and GTIN, most items first; items without a GTIN share a row. `items_sold` of them were booked as
+-- sold and are still there: at the till, or brought back.
+-- parameters:
+-- $zone: zone identifier (default: all)
+-- $site: site identifier (default: all)
+
+WITH newest AS (
+    SELECT max(time) AS now_time
+    FROM (
+        SELECT max(event_time) AS time FROM reads
+        UNION ALL SELECT max(event_time) FROM readings
+        UNION ALL SELECT max(event_time) FROM device_events
+        UNION ALL SELECT max(event_time) FROM business_events
+        UNION ALL SELECT max(as_of_time) FROM locations
+        UNION ALL SELECT max(as_of_time) FROM inventory
+        UNION ALL SELECT max(from_time) FROM shelves
+        UNION ALL SELECT max(event_time) FROM alerts
+    )
+),
+sold AS (
+    SELECT site, epc_hex
+    FROM business_events
+    WHERE epc_hex IS NOT NULL AND event IN ('sale', 'transfer_out', 'return', 'transfer_in')
+    GROUP BY site, epc_hex
+    HAVING arg_max(event, (event_time, edge_offset, edge_index)) IN ('sale', 'transfer_out')
+)
+SELECT
+    site,
+    zone,
+    zones.name AS zone_name,
+    zones.kind AS zone_kind,
+    locations.gtin,
+    count(*) AS items,
+    count(*) FILTER ((site, epc_hex) IN (SELECT (site, epc_hex) FROM sold)) AS items_sold,
+    avg(locations.confidence) AS confidence_mean,
+    min(locations.from_time) AS first_came_time,
+    max(locations.from_time) AS last_came_time,
+    median(epoch(newest.now_time - locations.from_time) / 60) AS minutes_there_median
+FROM locations
+CROSS JOIN newest
+LEFT JOIN zones USING (site, zone)
+WHERE locations.until_time IS NULL
+  AND ($zone::VARCHAR IS NULL OR zone = $zone::VARCHAR)
+  AND ($site::VARCHAR IS NULL OR site = $site::VARCHAR)
+GROUP BY site, zone, zones.name, zones.kind, locations.gtin
+ORDER BY site, zone, items DESC, locations.gtin NULLS LAST
