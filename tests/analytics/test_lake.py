@@ -7,7 +7,6 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from analytics import lake as lake_module
 from analytics.follow import LakeFollower
 from analytics.lake import Lake, snapshot_files
 from analytics.query import ask, connect
@@ -118,7 +117,7 @@ def test_every_table_exists_and_is_empty_in_a_new_lake(tmp_path: Path) -> None:
 def test_a_full_disk_is_an_error_to_try_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lake = Lake(tmp_path / "lake", writer="jobs")
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(lake_module.shutil, "disk_usage", lambda _: usage._replace(free=1))
+    monkeypatch.setattr("analytics.lake.shutil.disk_usage", lambda _: usage._replace(free=1))
     with pytest.raises(LakeError) as caught:
         lake.commit(1, rejects("a"))
     assert caught.value.recovery is Recovery.RETRY

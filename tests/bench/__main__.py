@@ -1,7 +1,7 @@
 """`make bench`: reads/s and publications/s from the broker to committed Parquet, embedded and over Kafka.
 
-Real Mosquitto, real Kafka, the product's own processes, all on this machine, publisher included. A workload is warmed up
-first (kernels compiled, connections made); its time runs from the first PUBLISH until the last read is committed.
+Real Mosquitto, real Kafka, the product's own processes, all on this machine, publisher included. A workload is warmed
+up first (kernels compiled, connections made); its time runs from the first PUBLISH until the last read is committed.
 """
 
 import argparse

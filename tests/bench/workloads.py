@@ -45,8 +45,8 @@ def site_toml(reads_a_publication: int) -> str:
         )
         for port in range(1, ANTENNAS + 1):
             number = reader * ANTENNAS + port - 1
-            x, y = 2.5 + 5 * (number % 4), 2.5 + 5 * (number // 4 % 3)
-            parts.append(f"[[reader.antenna]]\nport = {port}\nx = {x}\ny = {y}\nz = 3.0\n")
+            column, row = number % 4, number // 4 % 3
+            parts.append(f"[[reader.antenna]]\nport = {port}\nx = {2.5 + 5 * column}\ny = {2.5 + 5 * row}\nz = 3.0\n")
     return "\n".join(parts)
 
 
