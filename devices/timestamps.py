@@ -26,7 +26,7 @@ _FRACTION_US = (0, 100_000, 10_000, 1_000, 100, 10)
 """What one unit of the last digit is worth, by the number of digits."""
 
 _SIGNS = ("+", "-")
-_SECOND = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d", re.ASCII)
+_SECOND = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)\.", re.ASCII)
 _REST = re.compile(r"(?:\.(\d+))?(Z|[+-].+)?", re.ASCII)
 _ZONE = re.compile(r"([+-])(\d\d):?(\d\d)", re.ASCII)
 
@@ -58,11 +58,11 @@ def parse_timestamp_us(text: str) -> int:
         digits, zone_us = text[20:-5], _zone_us(text[-5:])
     else:
         return _parse_unusual_us(text)
-    if text[19:20] != "." or not digits.isdecimal():
+    if not digits.isdecimal():
         return _parse_unusual_us(text)
     count = len(digits)
     fraction_us = int(digits[:6]) if count >= 6 else int(digits) * _FRACTION_US[count]
-    return _second_us(text[:19]) + fraction_us - zone_us
+    return _second_us(text[:20]) + fraction_us - zone_us
 
 
 def check_time_us(time_us: int) -> int:
@@ -84,21 +84,24 @@ def check_time_us(time_us: int) -> int:
 
 @functools.lru_cache(maxsize=_SECONDS_CACHED)
 def _second_us(text: str) -> int:
-    if _SECOND.fullmatch(text) is None:
-        raise _unreadable(text)
+    """Return the time of a whole second, given with the point behind it."""
+    found = _SECOND.fullmatch(text)
+    if found is None:
+        raise _unreadable(text[:-1])
+    year, month, day, hour, minute, second = map(int, found.groups())
     try:
-        moment = datetime(*map(int, re.split(r"\D", text)), tzinfo=UTC)  # type: ignore[misc, arg-type]  # six numbers
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError as error:
-        raise _unreadable(text) from error
+        raise _unreadable(text[:-1]) from error
     time_us = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     if not TIME_US_MIN <= time_us < TIME_US_MAX:
-        raise TimestampError(f"{text} lies outside 1970 to 2200", code="timestamp_out_of_range")
+        raise TimestampError(f"{text[:-1]} lies outside 1970 to 2200", code="timestamp_out_of_range")
     return time_us
 
 
 def _parse_unusual_us(text: str) -> int:
     """Parse what the short way above does not take: no fraction, a zone with a colon, and what is wrong."""
-    second_us, rest = _second_us(text[:19]), text[19:]
+    second_us, rest = _second_us(text[:19] + "."), text[19:]
     found = _REST.fullmatch(rest)
     if found is None:
         raise _unreadable(text)

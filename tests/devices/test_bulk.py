@@ -252,7 +252,8 @@ publications = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=40)
 @given(publications, st.integers(0, 12))
 def test_decoding_in_two_parts_is_decoding_and_cutting(found: list[tuple[str, bytes]], cut: int) -> None:
     """Cutting the log before decoding and cutting the chunk behind it give the same rows and marks."""
@@ -267,7 +268,8 @@ def test_decoding_in_two_parts_is_decoding_and_cutting(found: list[tuple[str, by
                 assert dict(part.batches) == dict(separate.batches)
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=40)
 @given(publications)
 def test_every_row_has_a_key_of_its_own_in_order(found: list[tuple[str, bytes]]) -> None:
     for chunk in decode(*found).values():

@@ -115,36 +115,42 @@ def _parsed(payload: bytes) -> Any:
         return payload.decode("latin-1")
 
 
+@pytest.mark.slow
 @QUICK
 @given(st.binary(max_size=60))
 def test_any_bytes(payload: bytes) -> None:
     check(payload)
 
 
+@pytest.mark.slow
 @QUICK
 @given(any_json)
 def test_any_json(document: object) -> None:
     check(json.dumps(document).encode())
 
 
+@pytest.mark.slow
 @settings(QUICK, max_examples=2 * QUICK.max_examples)
 @given(spoilt_bytes())
 def test_a_payload_with_spoilt_bytes(payload: bytes) -> None:
     check(payload)
 
 
+@pytest.mark.slow
 @settings(QUICK, max_examples=2 * QUICK.max_examples)
 @given(spoilt_documents())
 def test_a_payload_with_a_spoilt_value(payload: bytes) -> None:
     check(payload)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opening", [b"[", b'{"a":', b'{"type":"reads","reads":[', b'[{"data":', b'[1,"\\ud800",['])
 def test_deep_nesting(opening: bytes) -> None:
     check(opening * 50_000)
     check(opening * 50_000 + b"1" + {b"[": b"]"}.get(opening, b"}") * 50_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("digits", [b"9" * 5_000, b"-" + b"9" * 400, b"1e999999999", b"0." + b"0" * 5_000 + b"1"])
 def test_numbers_that_nothing_holds(digits: bytes) -> None:
     check(digits)
@@ -159,6 +165,7 @@ def test_a_payload_over_the_limit_is_not_even_looked_at(profile: str) -> None:
     assert caught.value.code == "payload_too_large"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("profile", "payload"),
     [

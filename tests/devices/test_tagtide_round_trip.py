@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +11,8 @@ from devices.observations import BusinessEvent, BusinessEventKind, Decoded, Devi
 from devices.registry import PROFILES
 from devices.timestamps import TIME_US_MAX, TIME_US_MIN
 from tests.devices.sources import a_source
+
+pytestmark = pytest.mark.slow
 
 SOURCE = a_source("tagtide")
 
