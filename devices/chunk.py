@@ -64,9 +64,11 @@ class Chunk:
     def _between(self, first: int, last: int) -> "Chunk":
         if first == self.first_offset and last == self.last_offset:
             return self
+        # Typed scalars: for a plain number pyarrow guesses the type, which takes half a millisecond.
+        low, high = pa.scalar(first, pa.int64()), pa.scalar(last, pa.int64())
         batches = {
             name: batch.filter(
-                pc.and_(pc.greater_equal(batch["edge_offset"], first), pc.less_equal(batch["edge_offset"], last))
+                pc.and_(pc.greater_equal(batch["edge_offset"], low), pc.less_equal(batch["edge_offset"], high))
             )
             for name, batch in self.batches.items()
         }

@@ -256,7 +256,9 @@ def _producer_settings(
         "linger.ms": config.linger_ms,
         # No end of trying would also work, but a new producer heals what a stuck one does not.
         "delivery.timeout.ms": int(config.delivery_timeout_s * 1000),
+        # A topic's max.message.bytes counts for a batch of records, so a batch is no larger than a record may be.
         "message.max.bytes": record_bytes_limit + _HEADERS_ROOM_BYTES,
+        "batch.size": record_bytes_limit,
         "queue.buffering.max.messages": _QUEUE_RECORDS,
         "queue.buffering.max.kbytes": max(1024, 2 * config.in_flight_bytes_limit // 1024),
         "reconnect.backoff.max.ms": 5_000,

@@ -18,8 +18,10 @@ import pyarrow.compute as pc
 from devices.schemas import STREAMS, TIMESTAMP
 from ingest.kafka_errors import KafkaRecordError
 
-_TEXT_US_MIN = -62_135_596_800_000_000  # 0001-01-01T00:00:00Z
-_TEXT_US_MAX = 253_402_300_799_999_999  # 9999-12-31T23:59:59.999999Z
+# Typed scalars: for a plain number pyarrow guesses the type, which takes half a millisecond.
+_TEXT_US_MIN = pa.scalar(-62_135_596_800_000_000, pa.int64())  # 0001-01-01T00:00:00Z
+_TEXT_US_MAX = pa.scalar(253_402_300_799_999_999, pa.int64())  # 9999-12-31T23:59:59.999999Z
+_NO_TIME = pa.scalar(None, TIMESTAMP)
 
 
 def encode_rows(batch: pa.RecordBatch) -> list[bytes]:
@@ -60,7 +62,7 @@ def _plain(column: pa.Array) -> list[Any]:
 def _times_as_text(column: pa.Array) -> list[str | int | None]:
     numbers = column.cast(pa.int64())
     fits = pc.and_(pc.greater_equal(numbers, _TEXT_US_MIN), pc.less_equal(numbers, _TEXT_US_MAX))
-    texts = pc.if_else(fits, column, None).cast(pa.string())
+    texts = pc.if_else(fits, column, _NO_TIME).cast(pa.string())
     texts = pc.replace_substring(texts, pattern=" ", replacement="T")
     return [
         number if text is None else text for text, number in zip(texts.to_pylist(), numbers.to_pylist(), strict=True)

@@ -263,8 +263,7 @@ def decode_chunk(progress: Progress, pieces: Mapping[str, Sequence[Piece]]) -> C
     """
     batches = {}
     for stream in sorted(pieces, key=list(STREAMS).index):
-        values = list(_whole_values(pieces[stream]))
-        batch = _arrow_rows(stream, values) if stream in ARROW_STREAMS else decode_rows(stream, values)
+        batch = decode_pieces(stream, pieces[stream])
         if batch.num_rows != progress.topics[stream].rows:
             raise KafkaRecordError(
                 f"{stream} has {batch.num_rows} rows where {progress.topics[stream].rows} were counted:"
@@ -279,6 +278,16 @@ def decode_chunk(progress: Progress, pieces: Mapping[str, Sequence[Piece]]) -> C
         batches=batches,
         clock=progress.clock,
     )
+
+
+def decode_pieces(stream: str, pieces: Sequence[Piece]) -> pa.RecordBatch:
+    """Decode pieces of one stream, in the order of their Kafka offsets, to rows.
+
+    Raises:
+        KafkaRecordError: One of them cannot be decoded, or a fragment is missing.
+    """
+    values = list(_whole_values(pieces))
+    return _arrow_rows(stream, values) if stream in ARROW_STREAMS else decode_rows(stream, values)
 
 
 class _Version(msgspec.Struct, gc=False):

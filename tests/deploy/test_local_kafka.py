@@ -11,7 +11,6 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from deploy import kafka_libs, local_kafka
 from deploy.kafka_libs import LocalKafkaError, fetch_libs, java_command
 from deploy.local_kafka import LocalKafka
-from tests.kafka_broker import kafka  # noqa: F401  (a fixture)
 
 
 @pytest.fixture
@@ -87,7 +86,7 @@ def test_a_foreign_process_is_not_taken_for_the_broker(tmp_path: Path) -> None:
 
 
 @pytest.mark.integration
-def test_a_broker_that_cannot_start_shows_the_end_of_its_log(kafka: LocalKafka, tmp_path: Path) -> None:  # noqa: F811
+def test_a_broker_that_cannot_start_shows_the_end_of_its_log(kafka: LocalKafka, tmp_path: Path) -> None:
     # Its ports are those of a broker that runs, and its data is not formatted.
     settings = (kafka.directory / "server.properties").read_text()
     (tmp_path / "server.properties").write_text(settings.replace(str(kafka.directory), str(tmp_path)))
@@ -98,7 +97,7 @@ def test_a_broker_that_cannot_start_shows_the_end_of_its_log(kafka: LocalKafka, 
 
 
 @pytest.mark.integration
-def test_what_was_acknowledged_is_still_there_after_a_restart(kafka: LocalKafka) -> None:  # noqa: F811
+def test_what_was_acknowledged_is_still_there_after_a_restart(kafka: LocalKafka) -> None:
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
     admin.create_topics([NewTopic("restart", 1)])["restart"].result()
     producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "acks": "all"})

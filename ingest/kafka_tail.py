@@ -1,0 +1,62 @@
+"""Follows one stream's topic, for people who look: rows as they arrive, repeats of a crashed forwarder included."""
+
+from collections.abc import Iterator
+from typing import cast
+
+import pyarrow as pa
+from confluent_kafka import OFFSET_END, Consumer, Message
+from confluent_kafka import TopicPartition as KafkaPlace
+
+from devices.errors import UsageError
+from devices.schemas import STREAMS
+from ingest.kafka_cluster import KafkaCluster, ensure_topics
+from ingest.kafka_errors import KafkaRecordError
+from ingest.kafka_records import Piece, decode_piece, decode_pieces
+
+_RECORDS_AT_ONCE = 100
+_WAIT_S = 0.5
+
+
+def follow_stream(bootstrap_servers: str, stream: str, *, topic_prefix: str = "") -> Iterator[pa.Table]:
+    """Yield what arrives on a stream's topic from now on; twice a second an empty table while nothing does.
+
+    Args:
+        bootstrap_servers: Where Kafka is, `host:port[,host:port]`.
+        stream: One of the canonical streams.
+        topic_prefix: Put before the topic's name.
+
+    Raises:
+        UsageError: There is no topic of that name.
+        ForwardError: Kafka does not answer.
+    """
+    if stream not in STREAMS:
+        raise UsageError(
+            f"'{stream}' is not a Kafka topic: it is computed by the jobs",
+            hint=f"follow it with --data; topics: {', '.join(STREAMS)}",
+        )
+    cluster = KafkaCluster(bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
+    kafka_partitions = ensure_topics(cluster).kafka_partitions
+    settings = {**cluster.client(), "group.id": "tagtide-tail", "enable.auto.commit": False, "log_level": 0}
+    with Consumer(settings) as consumer:
+        topic = cluster.topic(stream)
+        consumer.assign([KafkaPlace(topic, number, OFFSET_END) for number in range(kafka_partitions)])
+        begun: dict[int, list[Piece]] = {}
+        while True:
+            records = consumer.consume(1, _WAIT_S)
+            records += consumer.consume(_RECORDS_AT_ONCE, 0.0)
+            batches = [batch for record in records if (batch := _rows(stream, record, begun)) is not None]
+            yield pa.Table.from_batches(batches, STREAMS[stream])
+
+
+def _rows(stream: str, record: Message, begun: dict[int, list[Piece]]) -> pa.RecordBatch | None:
+    """Decode a record; `None` for what is not ours, and for a fragment until the last of its value is there."""
+    number = record.partition()
+    if record.error() is not None or number is None:
+        return None
+    try:
+        piece = decode_piece(record.value(), cast("list[tuple[str, bytes]] | None", record.headers()))
+        place, count = piece.fragment or (1, 1)
+        begun[number] = [*(begun.get(number, []) if place > 1 else []), piece]
+        return decode_pieces(stream, begun.pop(number)) if place == count else None
+    except KafkaRecordError:
+        return None
