@@ -24,14 +24,13 @@ from pathlib import Path
 from threading import Event
 from typing import TypeVar
 
-import paho.mqtt.client as paho
-
 from devices.errors import EdgeLogError, Recovery
 from devices.publication import CLOCK_TOPIC, Publication
 from ingest.bridge_report import BridgeEvent, BridgeState, BridgeStats, EventLevel
 from ingest.edge_log import EdgeLog
 from ingest.limits import EdgeLogLimits
-from ingest.mqtt_session import MqttSession, SessionConfig, topic_of
+from ingest.mqtt_packets import Delivery
+from ingest.mqtt_session import MqttSession, SessionConfig
 from ingest.mqtt_url import MqttUrl
 from ingest.window import HoldReason, IdleClock, Window, WindowLimits
 
@@ -115,7 +114,7 @@ class Bridge:
         self._last_received_us: int | None = None
         self._stored_any = False
         self._ran_dry = False
-        self._lost_told = False
+        self._lost_reason: str | None = None
 
     def run(self, stop: Event | Callable[[], bool]) -> None:
         """Receive and store until told to stop; then store what waits, acknowledge it and take leave of the broker.
@@ -252,7 +251,7 @@ class Bridge:
         """Begin an epoch, and subscribe: a session may have been kept without ever getting its subscription."""
         again = self._window.epoch > 0
         self.stats.reconnects += again
-        self._lost_told = False
+        self._lost_reason = None
         self._window.connect()
         known = self._try(lambda: self._log.note(self.session_key))
         if known is not None and not session_present:
@@ -270,12 +269,12 @@ class Bridge:
         self._tell(EventLevel.INFO, "mqtt_connected", f"{'re' if again else ''}connected to {self._config.mqtt_url}")
 
     def on_lost(self, reason: str, retry_in_s: float) -> None:
-        """End the epoch; the first of a row of failures is told, the others only counted."""
+        """End the epoch; of a row of failures those are told whose reason is new, the others only counted."""
         was_connected = self._window.connected
         self._window.disconnect()
         self.stats.connections_lost += 1
-        if was_connected or not self._lost_told:
-            self._lost_told = True
+        if was_connected or reason != self._lost_reason:
+            self._lost_reason = reason
             what = "lost" if was_connected else "cannot reach"
             text = f"{what} {self._config.mqtt_url}: {reason}; trying again, first in {retry_in_s:.1f} s"
             self._tell(EventLevel.WARNING, "mqtt_connection_lost" if was_connected else "mqtt_unreachable", text)
@@ -292,7 +291,7 @@ class Bridge:
         if self._try(lambda: self._log.note(self.session_key)) != known:
             self._try(lambda: self._log.append([], note=(self.session_key, known)))
 
-    def on_message(self, message: paho.MQTTMessage) -> None:
+    def on_delivery(self, delivery: Delivery) -> None:
         """Step 1: take a publication in."""
         received_us = self._clock()
         if self._last_received_us is not None and received_us < self._last_received_us - _CLOCK_STEP_US:
@@ -302,16 +301,16 @@ class Bridge:
         now_us = self._now_us()
         self._idle.reset(now_us)
         publication = Publication(
-            topic=topic_of(message),
-            payload=bytes(message.payload),
+            topic=delivery.topic,
+            payload=delivery.payload,
             received_us=received_us,
-            qos=message.qos,
-            retained=message.retain,
+            qos=delivery.qos,
+            retained=delivery.retained,
         )
-        self._window.receive(publication, packet_id=message.mid if message.qos else 0, now_us=now_us)
+        self._window.receive(publication, packet_id=delivery.packet_id, now_us=now_us)
         self.stats.received += 1
-        self.stats.received_bytes += len(message.payload)
-        self.stats.redelivered += message.dup
+        self.stats.received_bytes += len(delivery.payload)
+        self.stats.redelivered += delivery.redelivered
 
     def on_published(self, packet_id: int) -> None:
         """Nothing is published by a bridge."""

@@ -6,15 +6,16 @@
     +--------------------------------+------------------------+   lost: refused, timed out, closed by the broker
 ```
 
-paho runs with an external loop: the caller calls `turn` again and again, and decides each time whether publications
-may be read. Not reading is the only brake there is (neither paho nor Mosquitto 2.0.11 bounds what is in flight), and
-it must not end the connection:
+paho runs with an external loop: the caller calls `turn` again and again, and decides before each publication whether
+it may be delivered. Not reading is the only brake there is (neither paho nor Mosquitto 2.0.11 bounds what is in
+flight), and it must not end the connection:
 
 * paho would take an unread PINGRESP for a dead broker, so while nothing is read its keep-alive is left alone, and we
   send the pings ourselves;
 * a broker that goes away is noticed all the same (`POLLRDHUP`, or a ping that cannot be sent);
 * a connection that begins meanwhile reads its CONNACK and no further.
 
+What is read is cut into packets by `ingest.mqtt_packets`: publications go straight to the caller, all others to paho.
 Acknowledgements are given to `acknowledge` in any number and written in one `send` per turn.
 """
 
@@ -34,16 +35,19 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from ingest.errors import BrokerError
+from ingest.mqtt_packets import Delivery, MalformedPacketError, PacketBuffer
 from ingest.mqtt_url import MqttUrl
 
-READS_PER_TURN = 500
-"""Packets read in one turn before anything is written: 10 ms of work, well below any keep-alive."""
+DELIVERIES_PER_TURN = 1000
+"""Publications delivered in one turn before anything is written: 10 ms of work, well below any keep-alive."""
 
 _UNSENT_BYTES_MAX = 64 * 2**10  # 16,000 acknowledgements: a broker that takes none of them is read no further
 _CONNACK_TIMEOUT_S = 10.0
 _STEADY_S = 10.0  # a connection that lasts this long starts the reconnect delays afresh
 _PINGREQ = b"\xc0\x00"
 _DISCONNECT = b"\xe0\x00"
+_RECEIVE_BYTES = 64 * 2**10  # one read of the socket: some 200 publications of 300 bytes
+_NO_ANSWER = "it closed the connection without an answer (is it mqtt:// or mqtts://?)"
 _RDHUP = getattr(select, "POLLRDHUP", 0)  # Linux only; elsewhere a ping that cannot be sent tells as much
 
 
@@ -62,7 +66,7 @@ class SessionListener(Protocol):
         """The broker answered a subscription."""
         ...
 
-    def on_message(self, message: paho.MQTTMessage) -> None:
+    def on_delivery(self, delivery: Delivery) -> None:
         """A publication was delivered."""
         ...
 
@@ -115,7 +119,8 @@ class MqttSession:
         self._client = self._new_client()
         self._unsent = bytearray()
         self._unsent_cut = False  # the last send ended inside a packet of ours: nothing else may be written
-        self._packets = 0
+        self._packets = PacketBuffer()
+        self._ran_dry = True  # everything that was read from the socket has been dealt with
         self._attempts = 0
         self._open = False
         self._opened_at = 0.0
@@ -138,12 +143,13 @@ class MqttSession:
             self._attempt(wait_s)
             return True
         reading = self._has_to_read(may_read)
-        ran_dry = self._read(may_read) if self._wait(wait_s, reading=reading) else reading
+        if self._wait(wait_s, reading=reading):
+            self._ran_dry = self._read(may_read)
         if self._open:
             self._write()
         if self._open:
             self._keep_alive(holding=holding)
-        return ran_dry
+        return self._ran_dry
 
     def acknowledge(self, packet_ids: Iterable[int]) -> None:
         """Send PUBACKs, in this order, with the next turn."""
@@ -179,9 +185,9 @@ class MqttSession:
         self._shut()
         self.connected = False
 
-    def _new_client(self) -> paho.Client:
+    def _new_client(self) -> "_PacketClient":
         config = self._config
-        client = paho.Client(
+        client = _PacketClient(
             CallbackAPIVersion.VERSION2,
             client_id=config.client_id,
             clean_session=config.clean_session,
@@ -198,7 +204,6 @@ class MqttSession:
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
         client.on_publish = self._on_publish
-        client.on_message = self._on_message
         # With this callback set, paho queues its packets instead of writing each at once; `_write` sends them.
         client.on_socket_register_write = lambda *_: None
         client.connect_async(config.url.host, config.url.port, config.keepalive_s)
@@ -211,6 +216,8 @@ class MqttSession:
             return
         self._unsent.clear()
         self._unsent_cut = False
+        self._packets.clear()
+        self._ran_dry = True
         self._open = True
         self._opened_at = self._paho_alive_from = self._pinged_at = now
         try:
@@ -227,7 +234,7 @@ class MqttSession:
         if sock is None:
             self._lose("connection closed")
             return False
-        if reading and isinstance(sock, ssl.SSLSocket) and sock.pending():
+        if reading and (not self._ran_dry or (isinstance(sock, ssl.SSLSocket) and sock.pending())):
             return True
         events = select.POLLIN if reading else _RDHUP
         if self._unsent or self._client.want_write():
@@ -240,18 +247,45 @@ class MqttSession:
         return found and reading
 
     def _read(self, may_read: Callable[[], bool]) -> bool:
-        for _ in range(READS_PER_TURN):
-            before = self._packets
-            try:
-                self._client.loop_read()
-            except struct.error:  # what paho raises for a PUBLISH that is shorter than it says
-                self._lose("the broker sent a malformed packet")
-            # A call that brought no publication has read another packet, a part of one, or nothing.
-            if self._packets == before:
-                return True
-            if not self._open or not self._has_to_read(may_read):
-                return False
+        """Deal with what has arrived; return whether that was all of it."""
+        try:
+            deliveries = 0
+            while deliveries < DELIVERIES_PER_TURN:
+                if not self._has_to_read(may_read):
+                    return False
+                if (delivery := self._packets.next_delivery()) is not None:
+                    self._deliver(delivery)
+                    deliveries += 1
+                elif (packet := self._packets.next_other()) is not None:
+                    self._client.handle(packet)
+                elif not self._receive():
+                    return True
+                if not self._open:
+                    return True
+        except (MalformedPacketError, struct.error) as cause:  # struct.error: paho's, for a packet cut short
+            self._lose(f"the broker does not speak MQTT: {cause}")
+            return True
         return False
+
+    def _deliver(self, delivery: Delivery) -> None:
+        if not self.connected:
+            raise MalformedPacketError("a publication before the connection is accepted")
+        self._listener.on_delivery(delivery)
+
+    def _receive(self) -> bool:
+        """Read from the socket; return whether anything came."""
+        try:
+            data = self._client.receive()
+        except OSError as cause:
+            self._lose(cause.strerror or str(cause))
+            return False
+        if data is None:
+            return False
+        if not data:
+            self._lose("connection closed by the broker" if self.connected else _NO_ANSWER)
+            return False
+        self._packets.feed(data)
+        return True
 
     def _read_to_the_end(self, deadline: float) -> None:
         """Wait until the broker has closed its side: closing over unread bytes would reset the connection."""
@@ -319,7 +353,6 @@ class MqttSession:
                 sock.close()
 
     def _on_connect(self, _client: paho.Client, _data: Any, flags: Any, reason_code: Any, _properties: Any) -> None:
-        self._packets += 1
         if reason_code.is_failure:
             self._lose(f"the broker refuses: {reason_code}")
             return
@@ -330,24 +363,37 @@ class MqttSession:
         self._lose("connection lost" if reason_code is None else f"connection lost: {reason_code}")
 
     def _on_subscribe(self, _client: paho.Client, _data: Any, _mid: int, reason_codes: Any, _properties: Any) -> None:
-        self._packets += 1
         self._listener.on_subscribed(refused=any(code.is_failure for code in reason_codes))
 
     def _on_publish(self, _client: paho.Client, _data: Any, mid: int, _reason_code: Any, _properties: Any) -> None:
-        self._packets += 1
         self._listener.on_published(mid)
 
-    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
-        self._packets += 1
-        self._listener.on_message(message)
 
+class _PacketClient(paho.Client):
+    """paho, reading whole packets that we hand to it instead of its socket.
 
-def topic_of(message: paho.MQTTMessage) -> str:
-    r"""Return a publication's topic; bytes in it that are not UTF-8 stay visible as `\xff`."""
-    try:
-        return message.topic
-    except UnicodeDecodeError:
-        return message._topic.decode("utf-8", "backslashreplace")  # noqa: SLF001 - paho offers no other way to it
+    `_sock_recv` is the one private method of paho that we rely on: a test holds that paho reads through it.
+    """
+
+    _handed = b""
+
+    def handle(self, packet: bytes) -> None:
+        """Let paho deal with one packet."""
+        self._handed = packet
+        self.loop_read()
+
+    def receive(self) -> bytes | None:
+        """Read from the socket; `None` where nothing has come, no bytes where the broker has closed it."""
+        try:
+            return super()._sock_recv(_RECEIVE_BYTES)
+        except BlockingIOError:
+            return None
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        if not self._handed:
+            raise BlockingIOError
+        data, self._handed = self._handed[:bufsize], self._handed[bufsize:]
+        return data
 
 
 def connect_or_fail(session: MqttSession, url: MqttUrl, timeout_s: float) -> None:

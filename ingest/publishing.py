@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import paho.mqtt.client as paho
-
 from devices.publication import Publication
 from ingest.capture import CaptureProblem, read_capture
+from ingest.mqtt_packets import Delivery
 from ingest.mqtt_session import MqttSession, SessionConfig, connect_or_fail
 from ingest.mqtt_url import MqttUrl, parse_mqtt_url
 from ingest.replay import MAX_SPEED, Pace, checked_speed
@@ -126,7 +125,7 @@ class _Publisher:
     def on_subscribed(self, *, refused: bool) -> None:
         """Nothing is subscribed to here."""
 
-    def on_message(self, message: paho.MQTTMessage) -> None:
+    def on_delivery(self, delivery: Delivery) -> None:
         """Nothing is received here."""
 
     def on_published(self, packet_id: int) -> None:

@@ -10,12 +10,11 @@ import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import paho.mqtt.client as paho
-
 from devices.errors import CaptureError
 from devices.publication import Publication
 from ingest.capture import CaptureWriter
-from ingest.mqtt_session import MqttSession, SessionConfig, topic_of
+from ingest.mqtt_packets import Delivery
+from ingest.mqtt_session import MqttSession, SessionConfig
 from ingest.mqtt_url import MqttUrl, parse_mqtt_url
 
 _TURN_S = 0.1  # how soon a stop is noticed
@@ -130,18 +129,18 @@ class _Recorder:
         if refused:
             self._on_event(f"{self._url} refuses the subscription to {', '.join(self._topic_filters)}")
 
-    def on_message(self, message: paho.MQTTMessage) -> None:
+    def on_delivery(self, delivery: Delivery) -> None:
         """Write a publication."""
         publication = Publication(
-            topic=topic_of(message),
-            payload=bytes(message.payload),
+            topic=delivery.topic,
+            payload=delivery.payload,
             received_us=self._clock(),
-            qos=message.qos,
-            retained=message.retain,
+            qos=delivery.qos,
+            retained=delivery.retained,
         )
         self._writer.write(publication)
-        if message.qos:
-            self._acks.append(message.mid)
+        if delivery.packet_id:
+            self._acks.append(delivery.packet_id)
 
     def on_published(self, packet_id: int) -> None:
         """Nothing is published here."""

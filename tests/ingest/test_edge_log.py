@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,6 +65,30 @@ def test_reading_is_bounded_by_rows_and_by_bytes_but_never_stuck(log: EdgeLog) -
     assert len(log.read(0, 2, 10**6)) == 2
     assert len(log.read(0, 10, 250)) == 2
     assert len(log.read(0, 10, 1)) == 1
+
+
+def test_a_commit_waits_for_the_disk(log: EdgeLog) -> None:
+    """No test can cut the power, so this holds the settings that survive it."""
+    assert log._value("PRAGMA synchronous") == 2
+    assert log._value("PRAGMA journal_mode") == "wal"
+
+
+def test_threads_may_share_a_log(log: EdgeLog) -> None:
+    seen = 0
+
+    def read_on() -> None:
+        nonlocal seen
+        while seen < 600:
+            rows = log.read(seen, 100, 10**6)
+            assert (seen + len(rows)) % 3 == 0 or len(rows) == 100, "a commit is seen whole or not at all"
+            seen += len(rows)
+
+    reader = threading.Thread(target=read_on)
+    reader.start()
+    for _ in range(200):
+        log.append(publications(3))
+    reader.join(20)
+    assert seen == 600
 
 
 def test_there_is_one_writer(tmp_path: Path, log: EdgeLog) -> None:
