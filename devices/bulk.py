@@ -75,7 +75,6 @@ def _decode(route: Route, publication: Publication) -> Decoded:
     except Exception as error:  # noqa: BLE001  # see below
         # Our own bug. Raising would stop the edge at this publication until a release mends it, and every site with
         # it; the reject keeps the bytes and the name of the bug, and a replay after the release brings the rows back.
-        reason = f"the {route.source.profile} decoder failed: {type(error).__name__}: {error}"
         reason = ascii(f"the {route.source.profile} decoder failed: {type(error).__name__}: {error}")
         return Decoded(rejects=[Reject(reason_code="decoder_bug", reason=reason)])
 

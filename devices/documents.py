@@ -159,6 +159,16 @@ def check_shared_extra(fields: dict[str, object]) -> None:
         raise DecodeError(message, code="shared_extra_too_long", hint=hint)
 
 
+def shared_extra(fields: dict[str, object], rejects: list[Reject]) -> dict[str, object]:
+    """Return the fields that are kept with each of many rows: none, and a reject, where they are too long for that."""
+    try:
+        check_shared_extra(fields)
+    except DecodeError as error:
+        rejects.append(reject_of(error))
+        return {}
+    return fields
+
+
 def shown(value: object) -> str:
     """Return a value's first characters for an error message, in ASCII."""
     try:

@@ -12,12 +12,11 @@ import msgspec
 from devices.connection_text import connection_event
 from devices.documents import (
     check_payload_size,
-    check_shared_extra,
     decode_each,
     decode_parts,
     extra_json,
     json_object,
-    reject_of,
+    shared_extra,
     shown,
 )
 from devices.errors import DecodeError
@@ -156,13 +155,9 @@ def _decode_batch(fields: dict[str, object], decoded: Decoded) -> None:
     if not isinstance(elements, list):
         raise DecodeError("reads is to be an array", code="reads_invalid")
     defaults, unknown = _DEFAULTS_SHAPE.take(fields)
-    try:
-        check_shared_extra(unknown)
-    except DecodeError as error:
-        decoded.rejects.append(reject_of(error))
-        unknown = {}
+    shared = shared_extra(unknown, decoded.rejects)
     report_time_us = time_of(defaults.time, defaults.time_us)
-    reads, rejects = decode_each(elements, partial(_read_of, defaults, report_time_us, unknown))
+    reads, rejects = decode_each(elements, partial(_read_of, defaults, report_time_us, shared))
     decoded.reads += reads
     decoded.rejects += rejects
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 
 from devices.connection_text import connection_event
-from devices.documents import check_payload_size, decode_each, decode_parts, extra_json, json_object
+from devices.documents import check_payload_size, decode_each, decode_parts, extra_json, json_object, shared_extra
 from devices.errors import DecodeError
 from devices.observations import Decoded, DeviceEvent, DeviceEventKind, Source, TagRead
 from devices.shapes import Antenna, Count, RssiDbm, Shape
@@ -79,7 +79,8 @@ _ENVELOPE_SHAPE = Shape(_Envelope)
 _ZONE_HISTORY_SHAPE = Shape(_ZoneHistory)
 
 _SLED_NAMES = {"seenCount": "reads"}
-"""Fields that sleds name differently. Their EPC has two names, see `_decode_sled`."""
+"""Fields that sleds name differently. Their EPC has two names, see `_sled_tag`."""
+_SLED_LISTS = ("data", "tagData", "barcodeData")
 
 
 def decode(payload: bytes, topic: str, source: Source) -> Decoded:  # noqa: ARG001  # decoders share one signature
@@ -179,19 +180,20 @@ def _tag_document(document: dict[str, object], data: dict[str, object]) -> TagRe
 def _decode_sled(document: dict[str, object], data: dict[str, object], decoded: Decoded) -> None:
     """Decode a sled's batch. Its one timestamp is that of the batch: a report time, not a read time."""
     envelope, rest = _ENVELOPE_SHAPE.take(document)
-    del rest["data"]
+    more = {name: value for name, value in (rest | data).items() if name not in _SLED_LISTS}
+    shared = shared_extra(more, decoded.rejects)
     tags = data.get("tagData") or []
     barcodes = data.get("barcodeData") or []
     if not isinstance(tags, list) or not isinstance(barcodes, list):
         raise DecodeError("tagData and barcodeData are to be arrays", code="shape_invalid")
-    reads, rejects = decode_each(tags, partial(_sled_tag, envelope.timestamp))
+    reads, rejects = decode_each(tags, partial(_sled_tag, envelope.timestamp, shared))
     decoded.reads += reads
     decoded.rejects += rejects
     for each in barcodes:
         decoded.device_events.append(_event(DeviceEventKind.OTHER, envelope, {"type": envelope.type, "barcode": each}))
 
 
-def _sled_tag(timestamp: str | None, element: object) -> TagRead:
+def _sled_tag(timestamp: str | None, shared: dict[str, object], element: object) -> TagRead:
     fields = {_SLED_NAMES.get(name, name): value for name, value in json_object(element).items()}
     epc_id, epc = fields.pop("EPCid", None), fields.pop("EPC", None)
     if epc_id is None and epc is None:
@@ -200,7 +202,7 @@ def _sled_tag(timestamp: str | None, element: object) -> TagRead:
     if epc_id is not None and epc not in (None, epc_id):
         fields["EPC"] = epc
     tag, unknown = _TAG_SHAPE.take(fields)
-    return _tag_read(tag, timestamp, "report", unknown)
+    return _tag_read(tag, timestamp, "report", shared | unknown)
 
 
 def _device_event(document: dict[str, object]) -> DeviceEvent:
