@@ -6,6 +6,7 @@ up to a limit; one that ends with exit code 1 or 2 at once has something to tell
 message has been printed and the whole stack stops.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -21,6 +22,8 @@ SETTLED_S = 5.0
 """A child that ran this long was started well; one that fails sooner is not mended by trying again."""
 STOP_TIMEOUT_S = 30.0
 """SIGTERM asks a child to store and commit what it holds; later it is killed, and repeats at its next start."""
+SUPERVISOR_VARIABLE = "TAGTIDE_SUPERVISOR_PID"
+"""Environment variable by which a child knows its supervisor: it stops, in order, when that is gone."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,7 +74,8 @@ def supervise(
 
 
 def _started(command: Sequence[str], log: IO[bytes] | None) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(command, stdout=log, stderr=log)
+    environment = {**os.environ, SUPERVISOR_VARIABLE: str(os.getpid())}
+    return subprocess.Popen(command, stdout=log, stderr=log, env=environment)
 
 
 def _tend(child: _Child, on_event: Callable[[str], None]) -> None:

@@ -1,5 +1,6 @@
 """Options that several commands share, so that they are named and explained once."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -7,6 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from deploy.supervisor import SUPERVISOR_VARIABLE
 
 SiteFiles = Annotated[
     list[Path],
@@ -43,14 +46,22 @@ DEFAULT_SUBSCRIBE = ["#"]
 
 
 def stop_on_signals() -> Callable[[], bool]:
-    """Turn SIGTERM and SIGINT into a flag; a second signal ends the process at once."""
+    """Return a function that tells whether to stop: after SIGTERM or SIGINT, or when our supervisor is gone.
+
+    Ctrl-C reaches a whole process group, so a supervised process gets SIGINT from the terminal and SIGTERM from its
+    supervisor: both ask for the same orderly end. A second Ctrl-C ends the process at once.
+    """
     stopping = threading.Event()
+    interrupted = threading.Event()
+    supervisor = int(os.environ.get(SUPERVISOR_VARIABLE, "0"))
 
     def handle(number: int, _frame: object) -> None:
-        if stopping.is_set():
-            raise SystemExit(128 + number)
+        if number == signal.SIGINT:
+            if interrupted.is_set():
+                raise SystemExit(128 + number)
+            interrupted.set()
         stopping.set()
 
     signal.signal(signal.SIGTERM, handle)
     signal.signal(signal.SIGINT, handle)
-    return stopping.is_set
+    return lambda: stopping.is_set() or (supervisor != 0 and os.getppid() != supervisor)
