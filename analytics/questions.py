@@ -14,6 +14,9 @@ SELECT ...
 The first line is the question. `-- parameters: none` stands where there are none. Every parameter has a default, so
 that a question runs by its name alone; `all` is null, and anything else is given to the SQL as text, as values from a
 command line are: the SQL casts them.
+
+Averages, and sums of fractions, are rounded to six places in the SQL: DuckDB adds in any order, and the last bits of a
+sum depend on it, while an answer must not.
 """
 
 import re

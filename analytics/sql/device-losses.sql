@@ -36,8 +36,11 @@ SELECT
     event,
     count(*) AS times,
     sum("count") FILTER (event IN ('overflow', 'gap', 'dropped'))::BIGINT AS reports_lost,
-    sum(epoch(coalesce(back_time, now_time) - coalesce(from_time, event_time)) / 60)
-        FILTER (event IN ('lost', 'disconnected', 'silent')) AS minutes_away,
+    round(
+        sum(epoch(coalesce(back_time, now_time) - coalesce(from_time, event_time)) / 60)
+            FILTER (event IN ('lost', 'disconnected', 'silent')),
+        6
+    ) AS minutes_away,
     min(coalesce(from_time, event_time)) AS first_time,
     max(event_time) AS last_time,
     arg_max(detail, (event_time, edge_offset, edge_index)) AS last_detail

@@ -39,7 +39,7 @@ SELECT
     count(*) FILTER (NOT ended) AS stays_open,
     median(minutes) FILTER (ended) AS minutes_median,
     quantile_cont(minutes, 0.9) FILTER (ended) AS minutes_p90,
-    avg(minutes) FILTER (ended) AS minutes_mean,
+    round(avg(minutes) FILTER (ended), 6) AS minutes_mean,
     max(minutes) FILTER (ended) AS minutes_max,
     median(minutes) FILTER (NOT ended) AS minutes_open_median
 FROM stays

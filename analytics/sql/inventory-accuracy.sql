@@ -39,7 +39,7 @@ SELECT
     on_hand_high AS on_hand_high_units,
     misplaced_quantity AS misplaced_units,
     accuracy,
-    accuracy_mean,
+    round(accuracy_mean, 6) AS accuracy_mean,
     accuracy_min
 FROM days
 ORDER BY site, trading_day DESC, zone NULLS FIRST, gtin NULLS FIRST

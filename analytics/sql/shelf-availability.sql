@@ -45,12 +45,12 @@ SELECT
     arg_max_null(gtin, from_time) AS gtin,
     arg_max_null(units, from_time) AS units_now,
     coalesce(
-        sum(minutes) FILTER (available) / nullif(sum(minutes) FILTER (available IS NOT NULL), 0),
+        round(sum(minutes) FILTER (available) / nullif(sum(minutes) FILTER (available IS NOT NULL), 0), 6),
         bool_and(available)::INT::DOUBLE
     ) AS available_share,
-    coalesce(sum(minutes) FILTER (NOT available), 0) AS minutes_empty,
-    coalesce(sum(minutes) FILTER (below_minimum), 0) AS minutes_below_minimum,
-    coalesce(sum(minutes) FILTER (available IS NOT NULL), 0) AS minutes_observed,
+    round(coalesce(sum(minutes) FILTER (NOT available), 0), 6) AS minutes_empty,
+    round(coalesce(sum(minutes) FILTER (below_minimum), 0), 6) AS minutes_below_minimum,
+    round(coalesce(sum(minutes) FILTER (available IS NOT NULL), 0), 6) AS minutes_observed,
     count(*) FILTER (NOT available AND was_available IS DISTINCT FROM FALSE) AS times_empty,
     min(from_time) FILTER (available IS NOT NULL) AS since_time
 FROM timed

@@ -33,7 +33,7 @@ SELECT
     locations.gtin,
     count(*) AS items,
     count(*) FILTER ((site, epc_hex) IN (SELECT (site, epc_hex) FROM sold)) AS items_sold,
-    avg(locations.confidence) AS confidence_mean,
+    round(avg(locations.confidence), 6) AS confidence_mean,
     min(locations.from_time) AS first_came_time,
     max(locations.from_time) AS last_came_time,
     median(epoch(newest.now_time - locations.from_time) / 60) AS minutes_there_median
