@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from analytics.steps.clocks import MARK, NEVER, Codes, Flags, Times
 from analytics.steps.derived import microseconds
@@ -110,15 +109,16 @@ def _mark_columns(marks: tuple[ClockMark, ...]) -> tuple[npt.NDArray[Any], ...]:
 def _stream_columns(kind: int, batch: pa.RecordBatch, speakers: dict[Speaker, int]) -> tuple[npt.NDArray[Any], ...]:
     stream = STREAM_ORDER[kind]
     reader_time = batch.column("reader_time")
-    comparable = np.ones(batch.num_rows, dtype=np.bool_)
-    if stream != "business_events":
-        sent = pc.or_(reader_time.is_valid(), batch.column("source_seq").is_valid())
-        comparable = sent.to_numpy(zero_copy_only=False)
+    timed = reader_time.is_valid().to_numpy(zero_copy_only=False)
+    if stream == "business_events":
+        comparable = np.ones(batch.num_rows, dtype=np.bool_)
+    else:
+        comparable = timed | batch.column("source_seq").is_valid().to_numpy(zero_copy_only=False)
     return (
         np.full(batch.num_rows, kind, dtype=np.int8),
         _speaker_numbers(kind, batch, speakers),
         microseconds(batch.column("received_time")),
-        microseconds(pc.fill_null(reader_time, pa.scalar(NEVER, pa.int64()).cast(reader_time.type))),
+        np.where(timed, microseconds(reader_time), NEVER) if timed.any() else np.full(batch.num_rows, NEVER),
         batch.column("edge_offset").to_numpy(),
         batch.column("edge_index").to_numpy().astype(np.int64),
         row_keys(batch, _KEY_COLUMNS[stream], stream=stream),

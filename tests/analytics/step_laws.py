@@ -20,6 +20,7 @@ from analytics.pipeline import SitePipeline
 from analytics.step import Arrived, Step
 from analytics.steps.arrival import ArrivalStep
 from devices.chunk import Chunk
+from devices.schemas import STREAMS
 from devices.site.model import Site
 
 Tables = Mapping[str, pa.Table]
@@ -75,6 +76,7 @@ def check_pipeline(site: Site, steps: Sequence[Step[Any]] | None, chunk: Chunk, 
     """
     pieces = cut(chunk, offsets)
     whole = _ordered(run_pipeline(site, steps, [chunk]))
+    assert_keys_differ(whole)
     assert_same(whole, _ordered(run_pipeline(site, steps, pieces)), "cut into pieces")
     assert_same(whole, _ordered(run_pipeline(site, steps, pieces, reload=True)), "cut, with states dumped and loaded")
     return whole
@@ -156,6 +158,17 @@ def assert_same(expected: Tables, found: Tables, when: str) -> None:
         for place, (a, b) in enumerate(zip(table.to_pylist(), other.to_pylist(), strict=False)):
             assert repr(a) == repr(b), f"{when}: {name}, row {place} differs"
         assert table.num_rows == other.num_rows, f"{when}: {name} has {other.num_rows} rows, not {table.num_rows}"
+
+
+def assert_keys_differ(tables: Tables) -> None:
+    """Fail where two rows of the canonical streams, derived ones among them, have the same primary key."""
+    keys = [
+        (row["edge_id"], row["edge_offset"], row["edge_index"])
+        for name in STREAMS
+        if name in tables
+        for row in tables[name].select(["edge_id", "edge_offset", "edge_index"]).to_pylist()
+    ]
+    assert len(set(keys)) == len(keys), f"{len(keys) - len(set(keys))} rows have the key of another"
 
 
 def _ordered(tables: Tables) -> Tables:

@@ -140,6 +140,11 @@ class TestSilence:
         (resumed,) = events(said, "resumed")
         assert (at(resumed["from_time"]), at(resumed["until_time"])) == (0.0, 300.0)
 
+    def test_one_read_may_end_a_silence_and_begin_the_next(self) -> None:
+        rows = found(Sayings().read(0.1, 0.0).read(300.1, 300.0).mark(400.0))["device_events"].to_pylist()
+        assert [(row["event"], row["edge_offset"]) for row in rows] == [("silent", 1), ("resumed", 2), ("silent", 2)]
+        assert len({(row["edge_offset"], row["edge_index"]) for row in rows}) == 3
+
     def test_a_pause_of_a_minute_is_not_silence(self) -> None:
         said = Sayings().read(0.1, 0.0).read(60.1, 60.0).mark(100.0)
         assert found(said) == {}
