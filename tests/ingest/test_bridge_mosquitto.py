@@ -125,11 +125,13 @@ def test_a_crash_between_commit_and_acknowledgement_means_twice_and_not_never(
 
 
 def test_a_broker_that_restarts_is_found_again_and_has_kept_the_session(mosquitto: LocalBroker, tmp_path: Path) -> None:
+    saved = tmp_path / "mosquitto" / "mosquitto.db"
     with RunningBridge(mosquitto, tmp_path / "data") as running:
         eventually(running.is_receiving, "the bridge is connected")
+        connected_at = time.time()
         publish(mosquitto, numbered(100))
         eventually(lambda: running.stats.stored == 100, "the first are stored")
-        time.sleep(1.5)  # autosave_interval is one second
+        eventually(lambda: saved.exists() and saved.stat().st_mtime > connected_at, "the broker has saved its sessions")
         mosquitto.kill()
         eventually(lambda: running.stats.state is BridgeState.CONNECTING, "the loss is noticed")
         mosquitto.start()
