@@ -13,6 +13,9 @@ from simulators.radio import RadioLaw
 from simulators.shoppers import ShopperHabits
 from simulators.staff import StaffHabits
 
+SLICE_US = 10_000_000
+"""Virtual time that is worked on at once, microseconds: a day is streamed in slices of this length."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayConfig:
@@ -36,7 +39,11 @@ class DayConfig:
     """Units in the store at opening."""
     zones: int = 13
     """Touching zones."""
-    antennas: int = 20
+    width_m: float = 30.0
+    """Metres from wall to wall."""
+    depth_m: float = 20.0
+    """Metres from the exit to the back wall."""
+    antennas: int = 24
     """Ceiling antennas, four to a reader."""
     mean_read_interval_s: float = 45.0
     """Mean seconds between two reads of one tag at rest, by any antenna."""
@@ -64,6 +71,9 @@ class DayConfig:
             raise UsageError("the start of a day needs a time zone", hint="write 2026-03-02T08:00:00Z")
         if self.hours <= 0 or self.items < 1:
             raise UsageError("a day needs some hours and some items")
+        dwell_us, window_us = round(self.radio.dwell_s * 1e6), round(self.radio.window_s * 1e6)
+        if dwell_us <= 0 or window_us % dwell_us or SLICE_US % window_us:
+            raise UsageError("a window must hold whole dwells, and ten seconds whole windows")
 
     @property
     def start_us(self) -> int:
@@ -72,8 +82,8 @@ class DayConfig:
 
     @property
     def end_us(self) -> int:
-        """End in microseconds since the epoch."""
-        return self.start_us + round(self.hours * 3600) * 1_000_000
+        """End in microseconds since the epoch: whole slices of ten seconds after the start."""
+        return self.start_us + max(1, round(self.hours * 3.6e9 / SLICE_US)) * SLICE_US
 
 
 _EVALUATION = DayConfig(
@@ -82,11 +92,11 @@ _EVALUATION = DayConfig(
     deliveries=1,
     transfers=0,
     shoppers=ShopperHabits(per_hour=60.0),
-    radio=RadioLaw(dwell_s=0.25, reads_per_second=400.0),
+    radio=RadioLaw(dwell_s=0.25, reads_per_second=400.0, sessions=4),
 )
 
 PRESETS: Mapping[str, DayConfig] = {
-    "demo": DayConfig(),
+    "demo": DayConfig(radio=RadioLaw(window_s=2.0)),
     "store-24": dataclasses.replace(
         _EVALUATION, scenario="store-24", site_id="store-24", antennas=24, mean_read_interval_s=4.0
     ),

@@ -11,12 +11,18 @@ import numpy as np
 from devices.publication import Publication
 from devices.site.model import Site
 from simulators.book import Book
-from simulators.config import DayConfig
+from simulators.config import SLICE_US, DayConfig
 from simulators.faults import FaultyNetwork, clock_offset
 from simulators.goods import draw_goods
 from simulators.plan import FLOOR_SHARE, build_plan
 from simulators.publishers.feeds import Feeds
-from simulators.publishers.readers import ImpinjPublisher, ReaderPublisher, TagtidePublisher, ZebraPublisher
+from simulators.publishers.readers import (
+    REPORT_INTERVAL_US,
+    ImpinjPublisher,
+    ReaderPublisher,
+    TagtidePublisher,
+    ZebraPublisher,
+)
 from simulators.publishers.sensors import Climate, Scales
 from simulators.publishers.sent import Sent
 from simulators.radio import Radio
@@ -34,8 +40,6 @@ from simulators.streams import random_stream
 from simulators.truth import OFF_SITE
 from simulators.world import SECOND_US, World
 
-SLICE_S = 5
-"""Seconds of virtual time that are worked on at once."""
 NETWORK_FLOOR_US = 800
 """Shortest way from a device to the bridge, microseconds."""
 
@@ -53,6 +57,8 @@ class StoreDay:
             antennas=config.antennas,
             items=config.items,
             timezone=config.timezone,
+            width_m=config.width_m,
+            depth_m=config.depth_m,
         )
         """The store."""
         self.goods = draw_goods(
@@ -110,7 +116,7 @@ class StoreDay:
         waiting = self._carry([sent for reader in self._readers for sent in reader.start(self.config.start_us)])
         start_us, dwells = self.config.start_us, 0
         while start_us < self.config.end_us:
-            end_us = min(start_us + SLICE_S * SECOND_US, self.config.end_us)
+            end_us = start_us + SLICE_US
             sent, dwells = self._run(start_us, end_us, dwells)
             waiting += self._carry(sent)
             waiting.sort(key=_received)
@@ -118,18 +124,19 @@ class StoreDay:
             waiting = waiting[len(due) :]
             yield self._network.carry(due, end_us)
             start_us = end_us
+        waiting += self._carry(self._last_reports())
+        waiting.sort(key=_received)
         yield self._network.carry(waiting, self.config.end_us + 86_400 * SECOND_US)
 
     def _run(self, start_us: int, end_us: int, dwells: int) -> tuple[list[Sent], int]:
         """Let the world, the radio and the scales run over a slice."""
         sent: list[Sent] = []
-        dwell_us = round(self.config.radio.dwell_s * SECOND_US)
-        for at_us in range(start_us, end_us, dwell_us):
+        window_us = round(self.radio.window_dwells * self.config.radio.dwell_s * SECOND_US)
+        for at_us in range(start_us, end_us, window_us):
             self.world.advance(at_us)
-            self._move_tags(at_us)
-            self.radio.dwell(dwells, at_us)
-            dwells += 1
-            if at_us % SECOND_US < dwell_us:
+            self._move_tags(at_us + window_us // 2)
+            dwells = self.radio.run(dwells, at_us)
+            if at_us % SECOND_US < window_us:
                 sent += self._scales.weigh(self.world, at_us)
         sent += self._climate.measure(start_us)
         self.world.advance(end_us - 1)
@@ -139,6 +146,12 @@ class StoreDay:
         for number, reader in enumerate(self._readers):
             sent += reader.publish(reads, np.flatnonzero(reads.reader == number), end_us)
         return sent, dwells
+
+    def _last_reports(self) -> list[Sent]:
+        """Let readers that report in intervals finish the one that the day's end fell into."""
+        nothing, no_rows = self.radio.collect(), np.empty(0, dtype=np.int64)
+        until_us = self.config.end_us + REPORT_INTERVAL_US
+        return [sent for reader in self._readers for sent in reader.publish(nothing, no_rows, until_us)]
 
     def _move_tags(self, at_us: int) -> None:
         """Tell the radio about tags that were moved: touched ones in a new posture, carried ones at their place."""
@@ -154,7 +167,7 @@ class StoreDay:
             radio.place(
                 here, [x for x, _ in places], [y for _, y in places], carried=[item in world.carriers for item in here]
             )
-        if at_us % SECOND_US == 0 and world.carriers:
+        if world.carriers:
             carried = list(world.carried(at_us))
             radio.move([c[0] for c in carried], [c[1] for c in carried], [c[2] for c in carried])
 

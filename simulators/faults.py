@@ -186,14 +186,14 @@ class FaultyNetwork:
         return arrived
 
     def records(self) -> list[dict[str, Any]]:
-        """Return what was done: one line for each fault with its count, then one for each changed publication."""
+        """Return what was done: one line for each fault with its count, then one for each changed publication.
+
+        A clock skew touches no publication here, so its count stays zero.
+        """
         summary = [
-            {"fault": fault.name, **dataclasses.asdict(fault), "publications": count}
+            {"fault": fault.name, **_finite(dataclasses.asdict(fault)), "publications": count}
             for fault, count in zip(self._faults, self._counts, strict=True)
         ]
-        for line in summary:
-            if line.get("until_s") == float("inf"):
-                line["until_s"] = None
         return [*summary, *self._records]
 
     def _work_on(self, publication: Publication) -> None:
@@ -254,6 +254,11 @@ class FaultyNetwork:
         self._records.append(
             {"fault": fault.name, "topic": publication.topic, "received_us": publication.received_us, **what}
         )
+
+
+def _finite(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Write "for ever" as null: JSON knows no infinity."""
+    return {key: None if value == float("inf") else value for key, value in parameters.items()}
 
 
 def _at(publication: Publication, received_us: int) -> Publication:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from devices.errors import UsageError
 from devices.site.model import Point, Wall, Zone, ZoneKind
 
 DEPARTMENTS = ("denim", "basics", "men", "women", "outdoor", "kids", "shoes", "accessories")
@@ -119,9 +120,14 @@ def build_layout(*, zone_count: int, width: float, depth: float) -> Layout:
 
     Returns:
         The layout. It depends on nothing but the arguments.
+
+    Raises:
+        UsageError: There are too few zones.
     """
     if zone_count < MINIMUM_ZONES:
-        raise ValueError(f"a store needs at least {MINIMUM_ZONES} zones, not {zone_count}")
+        raise UsageError(
+            f"a store needs {MINIMUM_ZONES} zones or more, not {zone_count}", hint=f"ask for {MINIMUM_ZONES} zones"
+        )
     named = [*_back_strip(width, depth), *_floor(zone_count - 5, width, depth), *_front_strip(width)]
     zones = tuple(
         Zone(id=name, kind=kind, polygon=_corners(rectangle), name=title) for name, kind, title, rectangle in named

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from devices.errors import UsageError
 from devices.site.model import Antenna, Feed, Reader, Sensor, Shelf, Site, ZoneKind
 from simulators.catalogue import CATALOGUE, Product
 from simulators.layout import Layout, Rectangle, build_layout
@@ -25,7 +26,8 @@ FLOOR_SHARE = 0.6
 """Part of the opening stock that lies on shelves; the rest is in the back room."""
 
 _UNITS_PER_SHELF = 14
-_READER_PROFILES = ("zebra", "impinj", "zebra")  # in turn; the last reader speaks tagtide
+_READER_PROFILES = ("zebra", "impinj", "zebra")  # in turn, but for the last two readers
+_LAST_PROFILES = ("tagtide", "impinj")
 _MODELS = {"impinj": "R700", "zebra": "FX9600", "tagtide": "bridge"}
 
 
@@ -50,7 +52,17 @@ class StorePlan:
         return [(number, antenna) for number, reader in enumerate(self.site.readers) for antenna in reader.antennas]
 
 
-def build_plan(*, site_id: str, name: str, zones: int, antennas: int, items: int, timezone: str) -> StorePlan:
+def build_plan(
+    *,
+    site_id: str,
+    name: str,
+    zones: int,
+    antennas: int,
+    items: int,
+    timezone: str,
+    width_m: float = 30.0,
+    depth_m: float = 20.0,
+) -> StorePlan:
     """Plan a store.
 
     Args:
@@ -60,13 +72,20 @@ def build_plan(*, site_id: str, name: str, zones: int, antennas: int, items: int
         antennas: Number of ceiling antennas, at least one a zone.
         items: Units that it holds at opening; decides about how many products and shelves it has.
         timezone: IANA time zone.
+        width_m: Metres from wall to wall, x.
+        depth_m: Metres from the exit to the back wall, y.
 
     Returns:
         The plan. The same arguments always give the same plan.
+
+    Raises:
+        UsageError: There are fewer antennas than zones, or too few zones.
     """
     if antennas < zones:
-        raise ValueError(f"{antennas} antennas cannot cover {zones} zones: give at least one antenna a zone")
-    layout = build_layout(zone_count=zones, width=30.0, depth=20.0)
+        raise UsageError(
+            f"{antennas} antennas cannot cover {zones} zones", hint=f"ask for {zones} antennas or more, one a zone"
+        )
+    layout = build_layout(zone_count=zones, width=width_m, depth=depth_m)
     products = _assortment(items)
     shelf_products = _shelf_products(products, items)
     shelf_zones = _shelf_zones(layout, products, shelf_products)
@@ -197,8 +216,8 @@ def _readers(places: Sequence[tuple[str, float, float]]) -> tuple[Reader, ...]:
     groups = [places[first : first + PORTS_PER_READER] for first in range(0, len(places), PORTS_PER_READER)]
     readers = []
     for number, group in enumerate(groups):
-        last = number == len(groups) - 1
-        profile = "tagtide" if last else _READER_PROFILES[number % len(_READER_PROFILES)]
+        to_last = len(groups) - 1 - number
+        profile = _LAST_PROFILES[1 - to_last] if to_last < 2 else _READER_PROFILES[number % len(_READER_PROFILES)]
         readers.append(_reader(f"r{number + 1}", profile, group))
     return tuple(readers)
 

@@ -26,12 +26,14 @@ class PropagationLaw:
 
     loss_at_1_m_db: float = 31.2
     """Free-space loss over the first metre: 20 log10(4 pi / wavelength)."""
-    exponent: float = 2.3
+    exponent: float = 2.2
     """Path-loss exponent beyond the first metre."""
     polarisation_loss_db: float = 3.0
     """Circular antenna to linear tag."""
     back_lobe_db: float = 20.0
     """How far the antenna pattern falls at most below its peak."""
+    installation_db: float = 1.5
+    """Standard deviation of what cable, connectors and ceiling tiles do to an antenna, one way."""
     shadow_db: float = 3.0
     """Standard deviation of shadowing by place, one way."""
     shadow_distance_m: float = 1.5
@@ -54,13 +56,17 @@ class PropagationField:
             [expected_gain_db(antenna, cells, plan.site.walls, law) for _, antenna in plan.antennas]
         ).astype(np.float32)
         """Gain by law alone: antennas by cells, what an observer without a survey can know."""
-        self.gain_db = (self.expected_db + _shadow_fields(len(plan.antennas), cells, law, rng)).astype(np.float32)
+        self.installation_db = law.installation_db * rng.standard_normal((len(plan.antennas), 1))
+        """What installation adds to each antenna's gain."""
+        self.gain_db = (
+            self.expected_db + self.installation_db + _shadow_fields(len(plan.antennas), cells, law, rng)
+        ).astype(np.float32)
         """Gain with this store's shadowing: antennas by cells."""
 
     def cell(self, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """Return the cell number of places in metres."""
-        column = np.clip((x / CELL_M).astype(np.int64), 0, self._columns - 1)
-        row = np.clip((y / CELL_M).astype(np.int64), 0, self._rows - 1)
+        column = np.minimum(np.maximum((x / CELL_M).astype(np.int64), 0), self._columns - 1)
+        row = np.minimum(np.maximum((y / CELL_M).astype(np.int64), 0), self._rows - 1)
         return row * self._columns + column
 
 

@@ -21,8 +21,11 @@ class StaffHabits:
     """People on the sales floor."""
     pause_s: float = 100.0
     """Mean pause between two walks, seconds."""
-    notice_share: float = 0.25
-    """Probability that a walk is spent on strays, where there are any."""
+    tidy_share: float = 0.25
+    """Probability that a walk is spent on strays, where any are noticed."""
+    notice_share: float = 0.02
+    """Probability that a walk notices a stray that hides among other goods; in the fitting room and at the till
+    every one is seen."""
     receipt_error_share: float = 0.12
     """Share of receipt lines booked with another quantity than came."""
     short_delivery_share: float = 0.08
@@ -31,9 +34,9 @@ class StaffHabits:
     """Share of shelf counts that are one unit off."""
     counts_per_day: int = 3
     """Products whose stock is counted by hand and corrected in the book."""
-    unbooked_theft_mean: float = 1.0
+    unbooked_theft_mean: float = 0.5
     """Units of a product that were stolen before today and are still in the book, mean; Poisson."""
-    unbooked_receipt_mean: float = 0.35
+    unbooked_receipt_mean: float = 0.2
     """Units of a product that are in the store and not in the book, mean; Poisson."""
 
 
@@ -58,8 +61,9 @@ def associate(world: World, habits: StaffHabits) -> Process:
     agent = Agent(room, world.plan.layout.rectangles[room].spot(rng))
     while True:
         yield world.after(float(rng.exponential(habits.pause_s)))
-        if world.strays and rng.random() < habits.notice_share:
-            yield from _tidy(world, agent)
+        noticed = _noticed(world, habits) if rng.random() < habits.tidy_share else []
+        if noticed:
+            yield from _tidy(world, agent, noticed)
             continue
         low = [shelf for shelf in range(len(world.shelf_items)) if _runs_low(world, shelf)]
         if low:
@@ -96,12 +100,21 @@ def _unload(world: World, agent: Agent, shelf: int) -> Process:
         world.shelve(item, shelf)
 
 
-def _tidy(world: World, agent: Agent) -> Process:
-    """Gather strays of one zone and put each where it belongs."""
-    zones = Counter(world.zone_of(item) for item in sorted(world.strays))
+def _noticed(world: World, habits: StaffHabits) -> list[int]:
+    """Return the strays that catch the eye."""
+    plain = {world.zone_kind(kind) for kind in (ZoneKind.FITTING_ROOM, ZoneKind.POINT_OF_SALE)}
+    return [
+        item
+        for item in sorted(world.strays)
+        if world.zone_of(item) in plain or world.rng.random() < habits.notice_share
+    ]
+
+
+def _tidy(world: World, agent: Agent, noticed: list[int]) -> Process:
+    """Gather the noticed strays of one zone and put each where it belongs."""
+    zones = Counter(world.zone_of(item) for item in noticed)
     zone = max(zones, key=lambda number: (zones[number], -number))
-    found = [item for item in sorted(world.strays) if world.zone_of(item) == zone][: _ARMFUL // 2]
-    for item in found:
+    for item in [item for item in noticed if world.zone_of(item) == zone][: _ARMFUL // 2]:
         if item not in world.strays or world.zone_of(item) != zone:  # somebody else has taken it meanwhile
             continue
         yield from world.walk(agent, zone, world.resting[item])

@@ -5,14 +5,15 @@ and returns what it has sent by the end of the slice.
 """
 
 import base64
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise, repeat
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from devices.site.model import Reader
-from simulators.publishers.sent import Sent, microsecond_text, millisecond_text, nanosecond_text
+from simulators.publishers.sent import Sent, microsecond_text, millisecond_text, nanosecond_text, second_text
 from simulators.radio import AirReads
 
 REPORT_INTERVAL_US = 1_000_000
@@ -42,8 +43,7 @@ class ReaderPublisher(Protocol):
 class ImpinjPublisher:
     """An Impinj R700 on its IoT Device Interface: one publication for each read.
 
-    Every second reader of the kind has been told to add the time, the phase and the antenna's name to the default
-    fields.
+    Every second reader of the kind has been told to add the read time and the phase to the default fields.
     """
 
     def __init__(
@@ -99,43 +99,63 @@ class ImpinjPublisher:
         return sent
 
 
-class _Batching:
-    """What readers that report in intervals have in common: reads wait for the end of theirs."""
+class _Report(NamedTuple):
+    """The reads of one reporting interval, column by column."""
 
-    def __init__(self, reader: Reader, *, first_antenna: int, clock_offset: ClockOffset, phase_us: int) -> None:
-        self._reader = reader
+    end_us: int
+    """True time at which the interval ends."""
+    time_us: list[int]
+    """True time of each read."""
+    port: list[int]
+    """Place of the antenna among the reader's, 0 and up."""
+    item: list[int]
+    """Item number."""
+    rssi_dbm: list[float]
+    """Signal strength."""
+    frequency_khz: list[int]
+    """Carrier."""
+    phase_deg: list[float]
+    """Phase."""
+
+
+class _Intervals:
+    """Reads of a reader that reports in intervals, waiting for the end of theirs."""
+
+    def __init__(self, *, first_antenna: int, phase_us: int) -> None:
         self._first = first_antenna
-        self._clock_offset = clock_offset
         self._phase_us = phase_us
-        self._open: list[tuple[int, int, int, float, int, float]] = []
-        self._open_window = -1
+        self._waiting: list[tuple[npt.NDArray[Any], ...]] = []
 
-    def _window(self, time_us: int) -> int:
-        return (time_us - self._phase_us) // REPORT_INTERVAL_US
+    def add(self, reads: AirReads, rows: Rows, until_us: int) -> list[_Report]:
+        """Take reads in, in order of time; return the intervals that have ended by `until_us` and have reads."""
+        if len(rows):
+            named = (reads.time_us, reads.antenna, reads.item, reads.rssi_dbm, reads.frequency_khz, reads.phase_deg)
+            self._waiting.append(tuple(column[rows] for column in named))
+        if not self._waiting:
+            return []
+        columns: tuple[npt.NDArray[Any], ...] = tuple(
+            np.concatenate(parts) for parts in zip(*self._waiting, strict=True)
+        )
+        interval = (columns[0] - self._phase_us) // REPORT_INTERVAL_US
+        ended = int(np.searchsorted(interval, (until_us - self._phase_us) // REPORT_INTERVAL_US))
+        self._waiting = [tuple(column[ended:] for column in columns)] if ended < len(interval) else []
+        edges = [0, *(np.flatnonzero(np.diff(interval[:ended])) + 1).tolist(), ended]
+        return [self._report(columns, int(interval[a]), slice(a, b)) for a, b in pairwise(edges) if b > a]
 
-    def _end_us(self, window: int) -> int:
-        return (window + 1) * REPORT_INTERVAL_US + self._phase_us
-
-    def _gather(
-        self, reads: AirReads, rows: Rows, until_us: int
-    ) -> list[tuple[int, list[tuple[int, int, int, float, int, float]]]]:
-        """Sort reads into intervals; return those that end by a time, as (end, reads)."""
-        closed = []
-        columns = (reads.time_us, reads.antenna, reads.item, reads.rssi_dbm, reads.frequency_khz, reads.phase_deg)
-        for read in zip(*(column[rows].tolist() for column in columns), strict=True):
-            window = self._window(read[0])
-            if window != self._open_window:
-                if self._open:
-                    closed.append((self._end_us(self._open_window), self._open))
-                self._open, self._open_window = [], window
-            self._open.append(read)
-        if self._open and self._end_us(self._open_window) <= until_us:
-            closed.append((self._end_us(self._open_window), self._open))
-            self._open = []
-        return closed
+    def _report(self, columns: tuple[npt.NDArray[Any], ...], interval: int, rows: slice) -> _Report:
+        time_us, antenna, item, rssi, frequency, phase = (column[rows] for column in columns)
+        return _Report(
+            end_us=(interval + 1) * REPORT_INTERVAL_US + self._phase_us,
+            time_us=time_us.tolist(),
+            port=(antenna - self._first).tolist(),
+            item=item.tolist(),
+            rssi_dbm=rssi.tolist(),
+            frequency_khz=frequency.tolist(),
+            phase_deg=phase.tolist(),
+        )
 
 
-class ZebraPublisher(_Batching):
+class ZebraPublisher:
     """A Zebra FX9600 on its IoT Connector in INVENTORY mode: an array of events each second, and heartbeats."""
 
     def __init__(
@@ -148,7 +168,10 @@ class ZebraPublisher(_Batching):
         phase_us: int,
         first_event: int,
     ) -> None:
-        super().__init__(reader, first_antenna=first_antenna, clock_offset=clock_offset, phase_us=phase_us)
+        self._reader = reader
+        self._clock_offset = clock_offset
+        self._phase_us = phase_us
+        self._intervals = _Intervals(first_antenna=first_antenna, phase_us=phase_us)
         self._epcs = [epc.lower() for epc in epcs]
         self._event = first_event
         self._management_event = first_event // 50
@@ -163,7 +186,7 @@ class ZebraPublisher(_Batching):
 
     def publish(self, reads: AirReads, rows: Rows, until_us: int) -> list[Sent]:
         """Report each tag and antenna once an interval, with its peak and how often it was read."""
-        sent = [self._report(end_us, batch) for end_us, batch in self._gather(reads, rows, until_us)]
+        sent = [self._send(report) for report in self._intervals.add(reads, rows, until_us)]
         while self._next_heartbeat_us is not None and self._next_heartbeat_us < until_us:
             sent += [
                 Sent(self._next_heartbeat_us, topic, self._heartbeat(self._next_heartbeat_us))
@@ -172,24 +195,20 @@ class ZebraPublisher(_Batching):
             self._next_heartbeat_us += HEARTBEAT_INTERVAL_US
         return sent
 
-    def _report(self, end_us: int, batch: list[tuple[int, int, int, float, int, float]]) -> Sent:
-        merged: dict[tuple[int, int], tuple[int, float, int]] = {}
-        for time_us, antenna, item, rssi, _, _ in batch:
-            last = merged.get((item, antenna))
-            merged[item, antenna] = (time_us, rssi, 1) if last is None else (time_us, max(rssi, last[1]), last[2] + 1)
-        events, event = [], self._event
-        offset = self._clock_offset(end_us)
-        for (item, antenna), (time_us, rssi, count) in merged.items():
+    def _send(self, report: _Report) -> Sent:
+        offset = self._clock_offset(report.end_us)
+        epcs, event, events = self._epcs, self._event, []
+        for time_us, port, item, rssi, count in _merged(report):
             event += 1
-            port = antenna - self._first
             self._reads_of_port[port] += count
+            second, rest = divmod(time_us + offset, 1_000_000)
             events.append(
-                f'{{"data":{{"antenna":{port + 1},"eventNum":{event},"format":"epc","idHex":"{self._epcs[item]}",'
-                f'"peakRssi":{round(rssi)},"reads":{count}}},'
-                f'"timestamp":"{millisecond_text(time_us + offset)}","type":"INVENTORY"}}'
+                f'{{"data":{{"antenna":{port + 1},"eventNum":{event},"format":"epc","idHex":"{epcs[item]}",'
+                f'"peakRssi":{rssi:.0f},"reads":{count}}},'
+                f'"timestamp":"{second_text(second)}.{rest // 1000:03d}+0000","type":"INVENTORY"}}'
             )
         self._event = event
-        return Sent(end_us + 2_000, self._reader.mqtt_topic, f"[{','.join(events)}]".encode())
+        return Sent(report.end_us + 2_000, self._reader.mqtt_topic, f"[{','.join(events)}]".encode())
 
     def _heartbeat(self, at_us: int) -> bytes:
         self._management_event += 1
@@ -219,13 +238,15 @@ class ZebraPublisher(_Batching):
         ).encode()
 
 
-class TagtidePublisher(_Batching):
+class TagtidePublisher:
     """A reader of another make behind a small bridge that speaks our own dialect: a batch each second."""
 
     def __init__(
         self, reader: Reader, *, epcs: Sequence[str], first_antenna: int, clock_offset: ClockOffset, phase_us: int
     ) -> None:
-        super().__init__(reader, first_antenna=first_antenna, clock_offset=clock_offset, phase_us=phase_us)
+        self._reader = reader
+        self._clock_offset = clock_offset
+        self._intervals = _Intervals(first_antenna=first_antenna, phase_us=phase_us)
         self._epcs = epcs
         self._sequence = 0
 
@@ -236,16 +257,27 @@ class TagtidePublisher(_Batching):
 
     def publish(self, reads: AirReads, rows: Rows, until_us: int) -> list[Sent]:
         """Report every read of an interval with all that is known of it."""
-        sent = []
-        for end_us, batch in self._gather(reads, rows, until_us):
-            offset = self._clock_offset(end_us)
-            parts = []
-            for time_us, antenna, item, rssi, frequency, phase in batch:
-                self._sequence += 1
-                parts.append(
-                    f'{{"epc":"{self._epcs[item]}","antenna":{antenna - self._first + 1},"time_us":{time_us + offset},'
-                    f'"rssi_dbm":{rssi:.1f},"phase_deg":{phase:.1f},"frequency_khz":{frequency},"seq":{self._sequence}}}'
-                )
-            payload = f'{{"type":"reads","time":"{microsecond_text(end_us + offset)}","reads":[{",".join(parts)}]}}'
-            sent.append(Sent(end_us + 1_000, self._reader.mqtt_topic, payload.encode()))
-        return sent
+        return [self._send(report) for report in self._intervals.add(reads, rows, until_us)]
+
+    def _send(self, report: _Report) -> Sent:
+        offset, parts = self._clock_offset(report.end_us), []
+        for time_us, port, item, rssi, frequency, phase in zip(*report[1:], strict=True):
+            self._sequence += 1
+            parts.append(
+                f'{{"epc":"{self._epcs[item]}","antenna":{port + 1},"time_us":{time_us + offset},'
+                f'"rssi_dbm":{rssi:.1f},"phase_deg":{phase:.1f},"frequency_khz":{frequency},"seq":{self._sequence}}}'
+            )
+        payload = f'{{"type":"reads","time":"{microsecond_text(report.end_us + offset)}","reads":[{",".join(parts)}]}}'
+        return Sent(report.end_us + 1_000, self._reader.mqtt_topic, payload.encode())
+
+
+def _merged(report: _Report) -> Iterable[tuple[int, int, int, float, int]]:
+    """Return (last time, port, item, peak, count) of each tag and port, in the order in which they were first read."""
+    keys = list(zip(report.port, report.item, strict=True))
+    if len(set(keys)) == len(keys):  # nearly always: tags keep quiet longer than an interval lasts
+        return zip(report.time_us, report.port, report.item, report.rssi_dbm, repeat(1), strict=False)
+    merged: dict[tuple[int, int], tuple[int, float, int]] = {}
+    for key, time_us, rssi in zip(keys, report.time_us, report.rssi_dbm, strict=True):
+        _, peak, count = merged.get(key, (0, rssi, 0))
+        merged[key] = (time_us, max(rssi, peak), count + 1)
+    return [(time_us, port, item, peak, count) for (port, item), (time_us, peak, count) in merged.items()]
