@@ -42,6 +42,31 @@ SITE_VIEWS: dict[str, pa.Schema] = {
 }
 """Views of the site files, with their columns."""
 
+SHARED_VIEWS: dict[str, str] = {
+    "newest": """
+        SELECT max(time) AS now_time
+        FROM (
+            SELECT max(event_time) AS time FROM reads
+            UNION ALL SELECT max(event_time) FROM readings
+            UNION ALL SELECT max(event_time) FROM device_events
+            UNION ALL SELECT max(event_time) FROM business_events
+            UNION ALL SELECT max(as_of_time) FROM locations
+            UNION ALL SELECT max(as_of_time) FROM inventory
+            UNION ALL SELECT max(from_time) FROM shelves
+            UNION ALL SELECT max(event_time) FROM alerts
+        )
+    """,
+    "sold": """
+        SELECT site, epc_hex
+        FROM business_events
+        WHERE epc_hex IS NOT NULL AND event IN ('sale', 'transfer_out', 'return', 'transfer_in')
+        GROUP BY site, epc_hex
+        HAVING arg_max(event, (event_time, edge_offset, edge_index)) IN ('sale', 'transfer_out')
+    """,
+}
+"""What several questions share: `newest`, the time that "now" is in an answer, so that a replayed day answers alike;
+`sold`, the items that business events say have left."""
+
 _REVISED: dict[str, str] = {"locations": "site, epc_hex, from_time"}
 """Tables with revisions, and their key."""
 
@@ -70,7 +95,7 @@ def connect(data: Path) -> duckdb.DuckDBPyConnection:
     connection.execute("SET TimeZone = 'UTC'")
     for table in TABLES:
         _create_view(connection, table, snapshot_files(directory.lake, table))
-    create_site_views(connection, directory.sites())
+    create_views(connection, directory.sites())
     return connection
 
 
@@ -88,8 +113,8 @@ def _create_view(connection: duckdb.DuckDBPyConnection, table: str, files: list[
     connection.execute(f'CREATE VIEW "{table}" AS SELECT * FROM {source}{latest}')  # noqa: S608 - our own names
 
 
-def create_site_views(connection: duckdb.DuckDBPyConnection, sites: list[Site]) -> None:
-    """Create the views `sites`, `zones`, `readers` and `shelf_plan` from site files."""
+def create_views(connection: duckdb.DuckDBPyConnection, sites: list[Site]) -> None:
+    """Create `SITE_VIEWS` from site files, and `SHARED_VIEWS`; the tables must be there."""
     rows: dict[str, list[tuple[object, ...]]] = {
         "sites": [(site.id, site.name, site.timezone) for site in sites],
         "zones": [(site.id, zone.id, zone.name or zone.id, zone.kind.value) for site in sites for zone in site.zones],
@@ -109,7 +134,9 @@ def create_site_views(connection: duckdb.DuckDBPyConnection, sites: list[Site]) 
         columns = zip(*rows[name], strict=True) if rows[name] else [()] * len(schema)
         arrays = [pa.array(list(column), field.type) for column, field in zip(columns, schema, strict=True)]
         connection.register(f"_{name}", pa.Table.from_arrays(arrays, schema=schema))
-        connection.execute(f'CREATE VIEW "{name}" AS SELECT * FROM "_{name}"')  # noqa: S608 - our own names
+        connection.execute(f'CREATE OR REPLACE VIEW "{name}" AS SELECT * FROM "_{name}"')  # noqa: S608 - our own names
+    for name, sql in SHARED_VIEWS.items():
+        connection.execute(f'CREATE OR REPLACE VIEW "{name}" AS {sql}')
 
 
 def ask(connection: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, str] | None = None) -> pa.Table:

@@ -6,20 +6,7 @@
 -- parameters:
 -- $site: site identifier (default: all)
 
-WITH newest AS (
-    SELECT max(time) AS now_time
-    FROM (
-        SELECT max(event_time) AS time FROM reads
-        UNION ALL SELECT max(event_time) FROM readings
-        UNION ALL SELECT max(event_time) FROM device_events
-        UNION ALL SELECT max(event_time) FROM business_events
-        UNION ALL SELECT max(as_of_time) FROM locations
-        UNION ALL SELECT max(as_of_time) FROM inventory
-        UNION ALL SELECT max(from_time) FROM shelves
-        UNION ALL SELECT max(event_time) FROM alerts
-    )
-),
-landed AS (
+WITH landed AS (
     SELECT 1 AS place, 'reads' AS table_name, site, count(*) AS row_count, max(event_time) AS newest_time
     FROM reads GROUP BY site
     UNION ALL SELECT 2, 'readings', site, count(*), max(event_time) FROM readings GROUP BY site

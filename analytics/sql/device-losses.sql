@@ -6,20 +6,7 @@
 -- $site: site identifier (default: all)
 -- $source: device identifier (default: all)
 
-WITH newest AS (
-    SELECT max(time) AS now_time
-    FROM (
-        SELECT max(event_time) AS time FROM reads
-        UNION ALL SELECT max(event_time) FROM readings
-        UNION ALL SELECT max(event_time) FROM device_events
-        UNION ALL SELECT max(event_time) FROM business_events
-        UNION ALL SELECT max(as_of_time) FROM locations
-        UNION ALL SELECT max(as_of_time) FROM inventory
-        UNION ALL SELECT max(from_time) FROM shelves
-        UNION ALL SELECT max(event_time) FROM alerts
-    )
-),
-spans AS (
+WITH spans AS (
     SELECT
         device_events.*,
         first_value(CASE WHEN event IN ('connected', 'resumed', 'heartbeat') THEN event_time END IGNORE NULLS) OVER (

@@ -8,27 +8,7 @@
 -- $site: site identifier (default: all)
 -- $gtin: GTIN-14 (default: all)
 
-WITH newest AS (
-    SELECT max(time) AS now_time
-    FROM (
-        SELECT max(event_time) AS time FROM reads
-        UNION ALL SELECT max(event_time) FROM readings
-        UNION ALL SELECT max(event_time) FROM device_events
-        UNION ALL SELECT max(event_time) FROM business_events
-        UNION ALL SELECT max(as_of_time) FROM locations
-        UNION ALL SELECT max(as_of_time) FROM inventory
-        UNION ALL SELECT max(from_time) FROM shelves
-        UNION ALL SELECT max(event_time) FROM alerts
-    )
-),
-sold AS (
-    SELECT site, epc_hex
-    FROM business_events
-    WHERE epc_hex IS NOT NULL AND event IN ('sale', 'transfer_out', 'return', 'transfer_in')
-    GROUP BY site, epc_hex
-    HAVING arg_max(event, (event_time, edge_offset, edge_index)) IN ('sale', 'transfer_out')
-),
-last_stays AS (
+WITH last_stays AS (
     SELECT *
     FROM locations
     QUALIFY row_number() OVER (PARTITION BY site, epc_hex ORDER BY from_time DESC) = 1

@@ -7,20 +7,7 @@
 -- $site: site identifier (default: all)
 -- $silent_seconds: silence after which a reader counts as silent (default: 300)
 
-WITH newest AS (
-    SELECT max(time) AS now_time
-    FROM (
-        SELECT max(event_time) AS time FROM reads
-        UNION ALL SELECT max(event_time) FROM readings
-        UNION ALL SELECT max(event_time) FROM device_events
-        UNION ALL SELECT max(event_time) FROM business_events
-        UNION ALL SELECT max(as_of_time) FROM locations
-        UNION ALL SELECT max(as_of_time) FROM inventory
-        UNION ALL SELECT max(from_time) FROM shelves
-        UNION ALL SELECT max(event_time) FROM alerts
-    )
-),
-heard AS (
+WITH heard AS (
     SELECT
         reads.site,
         reads.reader,

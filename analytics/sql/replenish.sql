@@ -8,14 +8,7 @@
 -- $zone: zone identifier of the shelf (default: all)
 -- $minimum_share: share of capacity that is the minimum where the site file gives none (default: 0.25)
 
-WITH sold AS (
-    SELECT site, epc_hex
-    FROM business_events
-    WHERE epc_hex IS NOT NULL AND event IN ('sale', 'transfer_out', 'return', 'transfer_in')
-    GROUP BY site, epc_hex
-    HAVING arg_max(event, (event_time, edge_offset, edge_index)) IN ('sale', 'transfer_out')
-),
-scales AS (
+WITH scales AS (
     SELECT site, shelf, units, from_time
     FROM shelves
     QUALIFY row_number() OVER (PARTITION BY site, shelf ORDER BY from_time DESC) = 1

@@ -7,20 +7,7 @@
 -- $gtin: GTIN-14 (default: all)
 -- $site: site identifier (default: all)
 
-WITH newest AS (
-    SELECT max(time) AS now_time
-    FROM (
-        SELECT max(event_time) AS time FROM reads
-        UNION ALL SELECT max(event_time) FROM readings
-        UNION ALL SELECT max(event_time) FROM device_events
-        UNION ALL SELECT max(event_time) FROM business_events
-        UNION ALL SELECT max(as_of_time) FROM locations
-        UNION ALL SELECT max(as_of_time) FROM inventory
-        UNION ALL SELECT max(from_time) FROM shelves
-        UNION ALL SELECT max(event_time) FROM alerts
-    )
-),
-spans AS (
+WITH spans AS (
     SELECT
         shelves.*,
         lag(available) OVER of_shelf AS was_available,

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from analytics.query import create_site_views
+from analytics.query import create_views
 from analytics.schemas import TABLES
 from devices.site.model import Antenna, Reader, Shelf, Site, Zone, ZoneKind
 
@@ -332,5 +332,5 @@ def open_store(tables: Mapping[str, Iterable[Mapping[str, Any]]], sites: list[Si
         rows = [dict(row) for row in tables.get(name, [])]
         connection.register(f"_{name}", pa.Table.from_pylist(rows, schema=schema))
         connection.execute(f'CREATE VIEW "{name}" AS SELECT * FROM "_{name}"')
-    create_site_views(connection, sites)
+    create_views(connection, sites)
     return connection

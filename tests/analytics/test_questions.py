@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from analytics.lake import Lake
-from analytics.query import SITE_VIEWS, ask, connect, create_site_views
+from analytics.query import SITE_VIEWS, ask, connect, create_views
 from analytics.questions import Question, load_questions, parse_question
 from analytics.schemas import TABLES
 from devices.errors import QuestionError
@@ -405,7 +405,7 @@ def test_a_lake_answers_as_the_tables_do(store: duckdb.DuckDBPyConnection, tmp_p
     with connect(tmp_path) as connection:
         for site_view in SITE_VIEWS:
             connection.execute(f"DROP VIEW {site_view}")
-        create_site_views(connection, SITES)
+        create_views(connection, SITES)
         for name in QUESTIONS:
             assert ask(connection, name).to_pylist() == ask(store, name).to_pylist(), name
 
@@ -415,15 +415,6 @@ def test_now_is_the_newest_event() -> None:
     for question in QUESTIONS.values():
         assert "current_" not in question.sql
         assert "now()" not in question.sql
-
-
-@pytest.mark.parametrize(("definition", "users"), [("newest", 8), ("sold", 4)])
-def test_shared_definitions_are_the_same_everywhere(definition: str, users: int) -> None:
-    """What "now" is, and what is sold, is written out in each file that needs it: word for word."""
-    starts = {name: question.sql.find(f"{definition} AS (") for name, question in QUESTIONS.items()}
-    texts = [QUESTIONS[name].sql[start:].split("\n)")[0] for name, start in starts.items() if start >= 0]
-    assert len(texts) == users
-    assert len(set(texts)) == 1
 
 
 def second_of(second: int) -> str:
