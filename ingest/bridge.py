@@ -29,8 +29,9 @@ from devices.publication import CLOCK_TOPIC, Publication
 from ingest.bridge_report import BridgeEvent, BridgeState, BridgeStats, EventLevel
 from ingest.edge_log import EdgeLog
 from ingest.limits import EdgeLogLimits
+from ingest.mqtt_client import SessionConfig
 from ingest.mqtt_packets import Delivery
-from ingest.mqtt_session import MqttSession, SessionConfig
+from ingest.mqtt_session import MqttSession
 from ingest.mqtt_url import MqttUrl
 from ingest.window import HoldReason, IdleClock, Window, WindowLimits
 

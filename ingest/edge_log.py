@@ -13,63 +13,34 @@ acknowledge, is `ingest.window`'s; decoding is `devices.bulk`'s.
 """
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 import threading
-import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self, cast
 
 from devices.errors import EdgeLogError
 from devices.publication import LoggedPublication, Publication
-from ingest.errors import EdgeLogForeignError, EdgeLogInUseError, EdgeLogUnavailableError
+from ingest.edge_log_file import check, connect, create, errors_of, lock
+from ingest.errors import EdgeLogForeignError
 from ingest.limits import EdgeLogLimits, released_through
 
 FILE_NAME = "edge-log.sqlite"
 """Name of the log inside a data directory."""
 
-SCHEMA_VERSION = 1
-"""Version of the tables below; kept in the file's `user_version`."""
-
-_APPLICATION_ID = 0x54544C47  # "TTLG", in the file's header: how we know a log of ours
-_BUSY_TIMEOUT_S = 5.0  # longest wait for another process's commit; theirs take milliseconds
-_CHECKPOINT_PAGES = 4000  # 16 MB of WAL between checkpoints: large enough to merge writes, 20 ms to copy
-_WAL_BYTES_KEPT = 64 * 2**20  # what the WAL file may keep of the disk after a burst
 _TRIM_ROWS = 5_000  # rows looked at in one trim: some 10 ms, so that the bridge can trim between two reads
 
-_TABLES = """
-CREATE TABLE publications (
-    edge_offset INTEGER PRIMARY KEY,
-    received_us INTEGER NOT NULL,
-    topic TEXT NOT NULL,
-    qos INTEGER NOT NULL,
-    retained INTEGER NOT NULL,
-    payload BLOB NOT NULL
-);
-CREATE TABLE cursors (name TEXT PRIMARY KEY, edge_offset INTEGER NOT NULL);
-CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-"""
 _INSERT = "INSERT INTO publications (edge_offset, received_us, topic, qos, retained, payload) VALUES (?, ?, ?, ?, ?, ?)"
 _READ = (
     "SELECT edge_offset, received_us, topic, qos, retained, payload FROM publications"
     " WHERE edge_offset > ? ORDER BY edge_offset LIMIT ?"
 )
+_NEWEST = "SELECT received_us FROM publications ORDER BY edge_offset DESC LIMIT 1"
 _OLDEST = (
     "SELECT edge_offset, received_us, length(payload) + length(topic) FROM publications"
     " WHERE edge_offset < ? ORDER BY edge_offset LIMIT ?"
 )
-_PASSING = {
-    sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_READONLY: "the file or its folder is read-only",
-    sqlite3.SQLITE_BUSY: "another process holds it locked",
-    sqlite3.SQLITE_LOCKED: "another process holds it locked",
-    sqlite3.SQLITE_IOERR: "the disk reports an error",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
-    sqlite3.SQLITE_PERM: "permission is denied",
-}
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 class EdgeLog:
@@ -99,12 +70,12 @@ class EdgeLog:
         """
         path = Path(directory)
         path = path if path.suffix == ".sqlite" else path / FILE_NAME
-        with _errors_of(path):
+        with errors_of(path):
             if not path.exists():
-                _create(path)
-            connection = _connect(path)
+                create(path)
+            connection = connect(path)
             try:
-                _check(connection, path)
+                check(connection, path)
                 return cls(path, connection)
             except BaseException:
                 connection.close()
@@ -126,8 +97,8 @@ class EdgeLog:
         """
         with self._guard:
             if self._lock_file is None:
-                with _errors_of(self.path):
-                    self._lock_file = _lock(self.path)
+                with errors_of(self.path):
+                    self._lock_file = lock(self.path)
 
     def append(self, publications: Sequence[Publication], *, note: tuple[str, str] | None = None) -> int:
         """Store publications in one commit; on return they survive a power cut.
@@ -167,7 +138,7 @@ class EdgeLog:
             limit_rows: At most this many.
             limit_bytes: Stop before the payloads exceed this together; the first one is returned in any case.
         """
-        with self._guard, _errors_of(self.path):
+        with self._guard, errors_of(self.path):
             cursor = self._connection.execute(_READ, (after, limit_rows))
             try:
                 found = _take(cursor, limit_bytes)
@@ -204,7 +175,7 @@ class EdgeLog:
 
     def cursors(self) -> dict[str, int]:
         """Return every registered consumer with the last offset that it is done with."""
-        with self._guard, _errors_of(self.path):
+        with self._guard, errors_of(self.path):
             return dict(self._connection.execute("SELECT name, edge_offset FROM cursors ORDER BY name").fetchall())
 
     def move_cursor(self, name: str, offset: int) -> None:
@@ -245,19 +216,25 @@ class EdgeLog:
         with self._guard:
             self.claim_writer()
             with self._transaction() as connection:
-                row = connection.execute("SELECT min(edge_offset) FROM cursors").fetchone()
-                oldest = connection.execute(_OLDEST, (row[0] or 0, _TRIM_ROWS)).fetchall()
-                if not oldest:
+                through = self._releasable(connection, limits)
+                if not through:
                     return 0
-                newest_us = connection.execute(
-                    "SELECT received_us FROM publications ORDER BY edge_offset DESC LIMIT 1"
-                ).fetchone()[0]
-                through = released_through(oldest, limits, newest_us=newest_us, stored_bytes=self.stored_bytes)
                 return connection.execute("DELETE FROM publications WHERE edge_offset <= ?", (through,)).rowcount
+
+    def _releasable(self, connection: sqlite3.Connection, limits: EdgeLogLimits) -> int:
+        (done,) = connection.execute("SELECT min(edge_offset) FROM cursors").fetchone()
+        newest = connection.execute(_NEWEST).fetchone()
+        if not done or newest is None:
+            return 0
+        oldest = connection.execute(_OLDEST, (done, _TRIM_ROWS))
+        try:
+            return released_through(oldest, limits, newest_us=newest[0], stored_bytes=self.stored_bytes)
+        finally:
+            oldest.close()
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with _errors_of(self.path):
+        with errors_of(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -268,7 +245,7 @@ class EdgeLog:
                 raise
 
     def _row(self, sql: str, *values: str | int) -> tuple[object, ...] | None:
-        with self._guard, _errors_of(self.path):
+        with self._guard, errors_of(self.path):
             return cast("tuple[object, ...] | None", self._connection.execute(sql, values).fetchone())
 
     def _value(self, sql: str) -> object:
@@ -295,98 +272,3 @@ def _take(cursor: sqlite3.Cursor, limit_bytes: int) -> list[LoggedPublication]:
         )
         found.append(LoggedPublication(edge_offset=edge_offset, publication=publication))
     return found
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-    connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_KEPT}")
-    return connection
-
-
-def _create(path: Path) -> None:
-    """Build a whole, empty log under another name and put it in place; of two creators the first one wins."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with contextlib.closing(_connect(draft)) as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(_TABLES)
-            connection.execute("INSERT INTO notes VALUES ('edge_id', ?)", (uuid.uuid4().hex,))
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-        _place(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _place(draft: Path, path: Path) -> None:
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        return
-    except OSError:  # a file system without hard links
-        if not path.exists():
-            draft.rename(path)
-
-
-def _check(connection: sqlite3.Connection, path: Path) -> None:
-    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if application_id != _APPLICATION_ID:
-        raise EdgeLogForeignError(
-            f"{path} is not an edge log of Tagtide", hint="give another --data directory, or move that file away"
-        )
-    if version != SCHEMA_VERSION:
-        raise EdgeLogForeignError(
-            f"{path} has format {version}, this release reads format {SCHEMA_VERSION}",
-            hint="use the release of Tagtide that wrote it",
-        )
-
-
-def _lock(path: Path) -> int:
-    lock_path = path.with_name(path.name + ".lock")
-    descriptor = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as cause:
-        holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
-        os.close(descriptor)
-        raise EdgeLogInUseError(
-            f"{path} is being written by another process (process id {holder})",
-            hint="stop the other bridge or replay, or give this one another --data directory",
-        ) from cause
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))
-    return descriptor
-
-
-@contextlib.contextmanager
-def _errors_of(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the file system raise into our own errors, with what to do next."""
-    try:
-        yield
-    except sqlite3.Error as cause:
-        code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-        if code in _DAMAGED:
-            raise EdgeLogForeignError(
-                f"{path} is damaged or not an edge log: {cause}",
-                hint="move the file away and keep it for examination; the next start creates a new one",
-            ) from cause
-        if code in _PASSING:
-            raise EdgeLogUnavailableError(
-                f"{path} cannot be used now, {_PASSING[code]}: {cause}",
-                hint="free space on that disk, or mend its permissions; it is tried again",
-            ) from cause
-        raise EdgeLogError(f"{path}: {cause}") from cause
-    except OSError as cause:
-        raise EdgeLogUnavailableError(
-            f"{path} cannot be used now: {cause.strerror or cause}",
-            hint="check that the folder exists and that this user may write to it",
-        ) from cause

@@ -1,6 +1,6 @@
 """How much an edge log keeps, and which of its rows may go: rules without I/O."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _TRIMMED_SHARE = 0.9  # a trim goes on to nine tenths of the bound, so that not every commit trims
@@ -25,12 +25,13 @@ class EdgeLogLimits:
 
 
 def released_through(
-    oldest: Sequence[tuple[int, int, int]], limits: EdgeLogLimits, *, newest_us: int, stored_bytes: int
+    oldest: Iterable[tuple[int, int, int]], limits: EdgeLogLimits, *, newest_us: int, stored_bytes: int
 ) -> int:
     """Decide through which offset rows may be dropped.
 
     Args:
-        oldest: Offset, receive time (us) and size in bytes of the oldest rows, all below every consumer's cursor.
+        oldest: Offset, receive time (us) and size in bytes of the oldest rows, all below every consumer's cursor;
+            no more of them are taken than needed.
         limits: Bounds of the log.
         newest_us: Receive time of the newest row of the log, microseconds.
         stored_bytes: What the log holds now.

@@ -27,14 +27,12 @@ import ssl
 import struct
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from ingest.errors import BrokerError
+from ingest.mqtt_client import PacketClient, SessionConfig, new_client
 from ingest.mqtt_packets import Delivery, MalformedPacketError, PacketBuffer
 from ingest.mqtt_url import MqttUrl
 
@@ -46,7 +44,6 @@ _CONNACK_TIMEOUT_S = 10.0
 _STEADY_S = 10.0  # a connection that lasts this long starts the reconnect delays afresh
 _PINGREQ = b"\xc0\x00"
 _DISCONNECT = b"\xe0\x00"
-_RECEIVE_BYTES = 64 * 2**10  # one read of the socket: some 200 publications of 300 bytes
 _NO_ANSWER = "it closed the connection without an answer (is it mqtt:// or mqtts://?)"
 _RDHUP = getattr(select, "POLLRDHUP", 0)  # Linux only; elsewhere a ping that cannot be sent tells as much
 
@@ -73,30 +70,6 @@ class SessionListener(Protocol):
     def on_published(self, packet_id: int) -> None:
         """The broker acknowledged one of our own publications."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionConfig:
-    """How to connect."""
-
-    url: MqttUrl
-    """Where the broker is."""
-    client_id: str
-    """Name of our session at the broker."""
-    clean_session: bool = False
-    """Whether the broker forgets us when we disconnect."""
-    keepalive_s: int = 30
-    """A silent connection is pinged after this long."""
-    connect_timeout_s: float = 5.0
-    """How long one attempt may take to open the connection."""
-    reconnect_s_min: float = 0.5
-    """First delay between attempts, seconds; doubled after each, with jitter of half its length."""
-    reconnect_s_max: float = 30.0
-    """Longest delay between attempts, seconds."""
-    unacknowledged_max: int = 1000
-    """Publications of our own that may be on their way without the broker's PUBACK."""
-    tls_ca_path: Path | None = None
-    """Certificates that sign the broker's, in PEM; the system's where not given."""
 
 
 class MqttSession:
@@ -185,28 +158,12 @@ class MqttSession:
         self._shut()
         self.connected = False
 
-    def _new_client(self) -> "_PacketClient":
-        config = self._config
-        client = _PacketClient(
-            CallbackAPIVersion.VERSION2,
-            client_id=config.client_id,
-            clean_session=config.clean_session,
-            protocol=MQTTProtocolVersion.MQTTv311,
-            manual_ack=True,
-        )
-        client.max_inflight_messages_set(config.unacknowledged_max)
-        client.connect_timeout = config.connect_timeout_s
-        if config.url.username is not None:
-            client.username_pw_set(config.url.username, config.url.password)
-        if config.url.tls:
-            client.tls_set(None if config.tls_ca_path is None else str(config.tls_ca_path))
+    def _new_client(self) -> PacketClient:
+        client = new_client(self._config)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
         client.on_publish = self._on_publish
-        # With this callback set, paho queues its packets instead of writing each at once; `_write` sends them.
-        client.on_socket_register_write = lambda *_: None
-        client.connect_async(config.url.host, config.url.port, config.keepalive_s)
         return client
 
     def _attempt(self, wait_s: float) -> None:
@@ -367,33 +324,6 @@ class MqttSession:
 
     def _on_publish(self, _client: paho.Client, _data: Any, mid: int, _reason_code: Any, _properties: Any) -> None:
         self._listener.on_published(mid)
-
-
-class _PacketClient(paho.Client):
-    """paho, reading whole packets that we hand to it instead of its socket.
-
-    `_sock_recv` is the one private method of paho that we rely on: a test holds that paho reads through it.
-    """
-
-    _handed = b""
-
-    def handle(self, packet: bytes) -> None:
-        """Let paho deal with one packet."""
-        self._handed = packet
-        self.loop_read()
-
-    def receive(self) -> bytes | None:
-        """Read from the socket; `None` where nothing has come, no bytes where the broker has closed it."""
-        try:
-            return super()._sock_recv(_RECEIVE_BYTES)
-        except BlockingIOError:
-            return None
-
-    def _sock_recv(self, bufsize: int) -> bytes:
-        if not self._handed:
-            raise BlockingIOError
-        data, self._handed = self._handed[:bufsize], self._handed[bufsize:]
-        return data
 
 
 def connect_or_fail(session: MqttSession, url: MqttUrl, timeout_s: float) -> None:

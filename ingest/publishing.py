@@ -14,8 +14,9 @@ from pathlib import Path
 
 from devices.publication import Publication
 from ingest.capture import CaptureProblem, read_capture
+from ingest.mqtt_client import SessionConfig
 from ingest.mqtt_packets import Delivery
-from ingest.mqtt_session import MqttSession, SessionConfig, connect_or_fail
+from ingest.mqtt_session import MqttSession, connect_or_fail
 from ingest.mqtt_url import MqttUrl, parse_mqtt_url
 from ingest.replay import MAX_SPEED, Pace, checked_speed
 

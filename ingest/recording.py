@@ -13,8 +13,9 @@ from pathlib import Path
 from devices.errors import CaptureError
 from devices.publication import Publication
 from ingest.capture import CaptureWriter
+from ingest.mqtt_client import SessionConfig
 from ingest.mqtt_packets import Delivery
-from ingest.mqtt_session import MqttSession, SessionConfig
+from ingest.mqtt_session import MqttSession
 from ingest.mqtt_url import MqttUrl, parse_mqtt_url
 
 _TURN_S = 0.1  # how soon a stop is noticed

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from devices.errors import EdgeLogError, Recovery
 from devices.publication import Publication
+from ingest.bridge import Bridge, BridgeConfig
 from ingest.edge_log import FILE_NAME, EdgeLog
 from ingest.errors import EdgeLogForeignError, EdgeLogInUseError, EdgeLogUnavailableError
 from ingest.limits import EdgeLogLimits, released_through
+from ingest.mqtt_url import MqttUrl
 
 
 @pytest.fixture
@@ -99,6 +101,15 @@ def test_there_is_one_writer(tmp_path: Path, log: EdgeLog) -> None:
     assert caught.value.hint is not None
     log.close()
     assert second.append(publications(1)) == 1
+    second.close()
+
+
+def test_a_second_bridge_is_told_before_it_connects(tmp_path: Path, log: EdgeLog) -> None:
+    log.claim_writer()
+    second = EdgeLog.open(tmp_path)
+    bridge = Bridge(BridgeConfig(mqtt_url=MqttUrl(host="127.0.0.1", port=1)), second)
+    with pytest.raises(EdgeLogInUseError):
+        bridge.run(lambda: False)
     second.close()
 
 
