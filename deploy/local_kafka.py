@@ -17,6 +17,7 @@ import argparse
 import base64
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -45,6 +46,7 @@ _START_TIMEOUT_S = 60.0  # 2 s with the class archive, 5 s without, on two idle 
 _STOP_TIMEOUT_S = 20.0  # a controlled shutdown takes 0.3 s; then SIGKILL, which Kafka survives
 _FORMAT_TIMEOUT_S = 60
 _POLL_S = 0.05
+_PORT_ATTEMPTS = 3  # a port that was free may be taken a second later, rarely, and hardly ever three times
 _LOG_TAIL_LINES = 25
 _HEAP = ("-Xms128m", "-Xmx512m")  # 6 topics of 12 partitions fit in 128 MB with room for 1 MB batches
 _QUICK_START = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
@@ -102,18 +104,20 @@ class LocalKafka:
             return
         java, libs = java_command(), self._libs or fetch_libs()
         self.directory.mkdir(parents=True, exist_ok=True)
-        if not self._settings.exists():
-            self._format(java, libs)
-        command = [java, *_HEAP, *_QUICK_START, *_archive_options(libs), *java_options, "-Djava.awt.headless=true"]
-        command += [f"-Dlog4j2.configurationFile=file:{KAFKA_FILES / 'log4j2.properties'}"]
-        command += ["-cp", libs.class_path, "kafka.Kafka", str(self._settings)]
-        with self.log_file.open("ab") as log:
-            # A session of its own: Ctrl-C at a terminal stops who started it, and that stops the broker in order.
-            self._process = subprocess.Popen(
-                command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
-        self._pid_file.write_text(str(self._process.pid), encoding="utf-8")
-        self._await_answer(self._process, time.monotonic() + timeout_s)
+        attempts_left = 1 if self._settings.exists() else _PORT_ATTEMPTS
+        while attempts_left:
+            attempts_left -= 1
+            if not self._settings.exists():
+                self._format(java, libs)
+            try:
+                self._launch(java, libs, timeout_s, java_options)
+            except LocalKafkaError as error:
+                if not attempts_left or "Address already in use" not in str(error):
+                    raise
+                self._settings.unlink()  # another process took a port that was free: format again with others
+                shutil.rmtree(self.directory / "data", ignore_errors=True)
+            else:
+                return
 
     def is_running(self) -> bool:
         """Whether the broker process of this directory lives."""
@@ -144,6 +148,18 @@ class LocalKafka:
     @property
     def _pid_file(self) -> Path:
         return self.directory / "kafka.pid"
+
+    def _launch(self, java: str, libs: KafkaLibs, timeout_s: float, java_options: tuple[str, ...]) -> None:
+        command = [java, *_HEAP, *_QUICK_START, *_archive_options(libs), *java_options, "-Djava.awt.headless=true"]
+        command += [f"-Dlog4j2.configurationFile=file:{KAFKA_FILES / 'log4j2.properties'}"]
+        command += ["-cp", libs.class_path, "kafka.Kafka", str(self._settings)]
+        with self.log_file.open("ab") as log:
+            # A session of its own: Ctrl-C at a terminal stops who started it, and that stops the broker in order.
+            self._process = subprocess.Popen(
+                command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        self._pid_file.write_text(str(self._process.pid), encoding="utf-8")
+        self._await_answer(self._process, time.monotonic() + timeout_s)
 
     def _format(self, java: str, libs: KafkaLibs) -> None:
         """Write the settings with free ports and format the data directory; the settings come last, whole."""

@@ -163,10 +163,10 @@ class ForwardSession:
         encoded = [
             encode_chunk(chunk, session=self._name, record_bytes_limit=self._record_bytes_limit) for chunk in chunks
         ]
-        for chunk in self._outstanding.add(found[-1].edge_offset, encoded):
-            for piece in chunk.encoded.pieces:
+        for chunk, each in zip(self._outstanding.add(found[-1].edge_offset, encoded), encoded, strict=True):
+            for piece in each.pieces:
                 self._unsent.append((piece, functools.partial(self._on_piece, chunk, piece.topic)))
-        self._count_read(found, [rows for chunk in encoded for rows in chunk.rows.items()])
+        self._count_read(found, [rows for each in encoded for rows in each.rows.items()])
         return True
 
     def _count_read(self, found: Sequence[LoggedPublication], rows: Sequence[tuple[str, int]]) -> None:

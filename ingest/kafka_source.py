@@ -29,7 +29,7 @@ _RECORDS_AT_ONCE = 100  # of up to 900 kB
 _WAIT_SLICE_S = 0.1
 _STALL_S = 1.0  # a head without its pieces for so long: look whether Kafka still holds them
 _GONE_S = 30.0  # pieces beyond the end of a partition may still be hidden by an election; not for so long
-_REQUEST_TIMEOUT_S = 5.0
+_WATERMARKS_TIMEOUT_S = 1.0  # asked while a poll waits
 
 T = TypeVar("T")
 
@@ -183,7 +183,7 @@ class _Reader:
         self._paused: set[tuple[str, int]] = set()
         self._is_over_limit = False
         self._fatal: ForwardError | None = None
-        self._waiting_since: dict[int, tuple[int, float]] = {}
+        self._waiting: dict[int, tuple[dict[str, int], float, float]] = {}  # what for, since when, when looked at
         self._told_losses = (0, 0, 0)
         self._consumer = Consumer(_consumer_settings(config, self._on_error, self._on_commit), logger=_SILENT)
         self._consumer.assign(
@@ -304,24 +304,24 @@ class _Reader:
         now = self._monotonic()
         for number, assembly in self._assemblies.items():
             awaited = assembly.awaited()
-            marker = hash(tuple(sorted(awaited.items())))
-            before, since = self._waiting_since.get(number, (0, now))
-            if not awaited or marker != before:
-                self._waiting_since[number] = (marker, now)
-            elif now - since >= _STALL_S:
+            head, since, looked = self._waiting.get(number, ({}, now, now))
+            if not awaited or awaited != head:
+                self._waiting[number] = (awaited, now, now)
+            elif now - looked >= _STALL_S:
                 for name, last_offset in awaited.items():
-                    self._check_kept(assembly, name, number, last_offset, waited_s=now - since)
+                    self._skip_if_gone(assembly, name, number, last_offset, is_settled=now - since > _GONE_S)
+                self._waiting[number] = (awaited, since, self._monotonic())
 
-    def _check_kept(
-        self, assembly: ChunkAssembly, name: str, number: int, last_offset: int, *, waited_s: float
+    def _skip_if_gone(
+        self, assembly: ChunkAssembly, name: str, number: int, last_offset: int, *, is_settled: bool
     ) -> None:
         place = KafkaPlace(self._config.topic(name), number)
         try:
-            low, high = self._consumer.get_watermark_offsets(place, timeout=_REQUEST_TIMEOUT_S)
+            low, high = self._consumer.get_watermark_offsets(place, timeout=_WATERMARKS_TIMEOUT_S)
         except KafkaException as error:
             self._stats.problem = reason_of(error.args[0])
             return
-        if low > last_offset or (high <= last_offset and waited_s > _GONE_S):
+        if low > last_offset or (is_settled and high <= last_offset):
             assembly.skip(name, last_offset)
 
     def _tell_losses(self) -> None:

@@ -1,20 +1,22 @@
 """Follows one stream's topic, for people who look: rows as they arrive, repeats of a crashed forwarder included."""
 
+import time
 from collections.abc import Iterator
 from typing import cast
 
 import pyarrow as pa
-from confluent_kafka import OFFSET_END, Consumer, Message
+from confluent_kafka import Consumer, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPlace
 
 from devices.errors import UsageError
 from devices.schemas import STREAMS
-from ingest.kafka_cluster import KafkaCluster, ensure_topics
+from ingest.kafka_cluster import KafkaCluster, ensure_topics, unavailable
 from ingest.kafka_errors import KafkaRecordError
 from ingest.kafka_records import Piece, decode_piece, decode_pieces
 
 _RECORDS_AT_ONCE = 100
 _WAIT_S = 0.5
+_RETRY_S = 0.1
 
 
 def follow_stream(bootstrap_servers: str, stream: str, *, topic_prefix: str = "") -> Iterator[pa.Table]:
@@ -38,14 +40,26 @@ def follow_stream(bootstrap_servers: str, stream: str, *, topic_prefix: str = ""
     kafka_partitions = ensure_topics(cluster).kafka_partitions
     settings = {**cluster.client(), "group.id": "tagtide-tail", "enable.auto.commit": False, "log_level": 0}
     with Consumer(settings) as consumer:
-        topic = cluster.topic(stream)
-        consumer.assign([KafkaPlace(topic, number, OFFSET_END) for number in range(kafka_partitions)])
+        consumer.assign([_end(consumer, cluster, stream, number) for number in range(kafka_partitions)])
         begun: dict[int, list[Piece]] = {}
         while True:
             records = consumer.consume(1, _WAIT_S)
             records += consumer.consume(_RECORDS_AT_ONCE, 0.0)
             batches = [batch for record in records if (batch := _rows(stream, record, begun)) is not None]
             yield pa.Table.from_batches(batches, STREAMS[stream])
+
+
+def _end(consumer: Consumer, cluster: KafkaCluster, stream: str, number: int) -> KafkaPlace:
+    """Return where a partition ends now; left to librdkafka, "the end" is wherever it is when it gets round to it."""
+    place = KafkaPlace(cluster.topic(stream), number)
+    deadline = time.monotonic() + cluster.request_timeout_s
+    while True:
+        try:
+            return KafkaPlace(place.topic, number, consumer.get_watermark_offsets(place, cluster.request_timeout_s)[1])
+        except KafkaException as error:
+            if time.monotonic() > deadline:
+                raise unavailable(cluster, error) from error
+            time.sleep(_RETRY_S)  # a topic that was just made has no leader for a moment
 
 
 def _rows(stream: str, record: Message, begun: dict[int, list[Piece]]) -> pa.RecordBatch | None:

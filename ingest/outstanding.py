@@ -17,10 +17,11 @@ are gone.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ingest.kafka_records import EncodedChunk, Progress, TopicShare
+from devices.chunk import ClockMark
+from ingest.kafka_records import ChunkId, EncodedChunk, Progress, TopicShare
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,8 +58,12 @@ class LogRange:
 class SentChunk:
     """A chunk on its way."""
 
-    encoded: EncodedChunk
-    """What was sent."""
+    chunk: ChunkId
+    """Which chunk. Its pieces are not kept: the producer has them."""
+    rows: Mapping[str, int]
+    """Rows by topic."""
+    clock: tuple[ClockMark, ...]
+    """Its clock marks."""
     previous_offset: int | None
     """Last edge offset of the chunk before it in its lane."""
     value_bytes: int
@@ -73,7 +78,7 @@ class SentChunk:
     def progress(self) -> Progress:
         """Return its progress record; only for a chunk all of whose pieces are delivered."""
         assert self.pieces_left == 0, "a progress record speaks of what is in Kafka"
-        chunk = self.encoded.chunk
+        chunk = self.chunk
         return Progress(
             edge_id=chunk.edge_id,
             site=chunk.site,
@@ -84,13 +89,13 @@ class SentChunk:
             topics={
                 topic: TopicShare(
                     records=span.records,
-                    rows=self.encoded.rows[topic],
+                    rows=self.rows[topic],
                     first_kafka_offset=span.first_kafka_offset,
                     last_kafka_offset=span.last_kafka_offset,
                 )
                 for topic, span in self.spans.items()
             },
-            clock=self.encoded.clock,
+            clock=self.clock,
         )
 
 
@@ -156,7 +161,7 @@ class Outstanding:
 
     def concluded(self, chunk: SentChunk) -> None:
         """Take note that Kafka has a chunk's progress record."""
-        lane = self._lanes[chunk.encoded.chunk.site]
+        lane = self._lanes[chunk.chunk.site]
         assert lane[0] is chunk, "progress records of a lane are confirmed in order"
         assert chunk.pieces_left == 0, "a progress record comes behind its pieces"
         lane.popleft()
@@ -170,7 +175,9 @@ class Outstanding:
         site = encoded.chunk.site
         value_bytes = sum(len(piece.value) for piece in encoded.pieces)
         sent = SentChunk(
-            encoded=encoded,
+            chunk=encoded.chunk,
+            rows=encoded.rows,
+            clock=encoded.clock,
             previous_offset=self._lane_ends.get(site),
             value_bytes=value_bytes,
             pieces_left=len(encoded.pieces),
@@ -185,7 +192,7 @@ class Outstanding:
 
     def _consider(self, chunk: SentChunk) -> None:
         """Put a chunk on the due list if it is whole and first; called when either has just become true."""
-        if chunk.pieces_left == 0 and self._lanes[chunk.encoded.chunk.site][0] is chunk:
+        if chunk.pieces_left == 0 and self._lanes[chunk.chunk.site][0] is chunk:
             self._due.append(chunk)
 
     def _advance(self) -> None:

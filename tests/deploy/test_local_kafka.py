@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from deploy.local_kafka import LocalKafka
 
 
 @pytest.fixture
-def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A machine with an empty PATH and an empty cache; returns the PATH's one directory."""
     programs = tmp_path / "bin"
     programs.mkdir()
@@ -22,7 +23,8 @@ def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TAGTIDE_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("JAVA_HOME", raising=False)
     java_command.cache_clear()
-    return programs
+    yield programs
+    java_command.cache_clear()
 
 
 def _program(path: Path, script: str) -> None:
@@ -75,6 +77,23 @@ def test_the_command_line_reports_errors_without_a_stack_trace(
     assert local_kafka.main(["start", "--dir", str(bare_machine / "broker")]) == 1
     said = capsys.readouterr().err
     assert said.startswith("error (java_missing): there is no Java on this machine\n  hint: ")
+
+
+def test_ports_that_were_taken_meanwhile_are_replaced_a_few_times(bare_machine: Path, tmp_path: Path) -> None:
+    _program(
+        bare_machine / "java",
+        """case "$*" in
+          *-version*) echo 'version "17.0.1"' >&2;;
+          *StorageTool*) echo "$*" >> "$TAGTIDE_CACHE/formats";;
+          *) echo 'java.net.BindException: Address already in use'; exit 1;;
+        esac""",
+    )
+    libs = kafka_libs.kafka_libs()
+    (libs.directory / "libs").mkdir(parents=True)
+    with pytest.raises(LocalKafkaError, match="Address already in use") as caught:
+        LocalKafka(tmp_path / "broker", libs=libs).start()
+    assert caught.value.code == "kafka_start_failed"
+    assert len((kafka_libs.cache_directory() / "formats").read_text().splitlines()) == 3
 
 
 def test_a_foreign_process_is_not_taken_for_the_broker(tmp_path: Path) -> None:

@@ -103,8 +103,8 @@ class SimulatedForwarder:
             encode_chunk(chunk, session=self._session, record_bytes_limit=limit)
             for chunk in self._edge.chunks(first, last)
         ]
-        for sent in self._outstanding.add(last, encoded):
-            for piece in sent.encoded.pieces:
+        for sent, each in zip(self._outstanding.add(last, encoded), encoded, strict=True):
+            for piece in each.pieces:
                 self._send(piece, partial(self._outstanding.piece_delivered, sent, piece.topic))
 
     def _send(self, record: KafkaRecord, report: Callable[[int], None]) -> None:

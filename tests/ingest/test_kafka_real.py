@@ -113,7 +113,8 @@ def test_a_kafka_that_dies_and_comes_back_loses_nothing(
 ) -> None:
     log = edge_log(tmp_path, publications(300))
     source = open_source()
-    forwarder = Forwarder(ForwarderConfig(cluster=cluster, read_rows=40), log, DIRECTORY)
+    told: list[str] = []
+    forwarder = Forwarder(ForwarderConfig(cluster=cluster, read_rows=40), log, DIRECTORY, on_event=told.append)
     stop = threading.Event()
     thread = threading.Thread(target=forwarder.run, args=(stop.is_set,))
     thread.start()
@@ -132,6 +133,9 @@ def test_a_kafka_that_dies_and_comes_back_loses_nothing(
             kafka.start()
     assert_same(found, whole)
     assert log.cursor(CURSOR) == 600
+    assert told[0] == "forwarding from edge offset 0"
+    assert told[1].startswith("Kafka is away (")
+    assert told[-1].startswith("forwarding from edge offset ")
 
 
 def test_from_a_position_the_rest_comes_again(

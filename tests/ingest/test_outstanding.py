@@ -79,20 +79,20 @@ def test_any_order_of_delivery_reports(generator: random.Random, ranges: Sequenc
                 chunks = [encoded(f"site-{n}", number, number, count) for n, count in enumerate(pieces)]
                 for chunk in outstanding.add(number, chunks):
                     in_flight += [chunk] * chunk.pieces_left
-                    unconfirmed.setdefault(str(chunk.encoded.chunk.site), []).append(chunk)
+                    unconfirmed.setdefault(str(chunk.chunk.site), []).append(chunk)
             case "piece":
                 chunk = in_flight.pop(generator.randrange(len(in_flight)))
                 outstanding.piece_delivered(chunk, "reads", generator.randrange(100))
             case _:
                 chunk = concluding.pop(generator.randrange(len(concluding)))
-                lane = unconfirmed[str(chunk.encoded.chunk.site)]
+                lane = unconfirmed[str(chunk.chunk.site)]
                 assert lane.pop(0) is chunk
                 outstanding.concluded(chunk)
         for chunk in outstanding.take_due():
             assert chunk not in in_flight
             assert chunk not in concluding
-            assert unconfirmed[str(chunk.encoded.chunk.site)][0] is chunk
+            assert unconfirmed[str(chunk.chunk.site)][0] is chunk
             concluding.append(chunk)
-        left = [chunk.encoded.chunk.first_offset for lane in unconfirmed.values() for chunk in lane]
+        left = [chunk.chunk.first_offset for lane in unconfirmed.values() for chunk in lane]
         assert outstanding.cursor == min([offset - 1 for offset in left] + [outstanding.sent_through])
     assert (outstanding.cursor, outstanding.value_bytes, outstanding.is_empty) == (len(ranges), 0, True)
