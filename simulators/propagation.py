@@ -50,8 +50,10 @@ class PropagationField:
         """x, y and z of each antenna, metres."""
         self._columns = int(np.ceil(plan.layout.width / CELL_M))
         self._rows = int(np.ceil(plan.layout.depth / CELL_M))
-        x, y = np.meshgrid((np.arange(self._columns) + 0.5) * CELL_M, (np.arange(self._rows) + 0.5) * CELL_M)
-        cells = np.column_stack([x.ravel(), y.ravel()])
+        x: npt.NDArray[np.float64] = CELL_M * (np.arange(self._columns, dtype=np.float64) + 0.5)
+        y: npt.NDArray[np.float64] = CELL_M * (np.arange(self._rows, dtype=np.float64) + 0.5)
+        grid_x, grid_y = np.meshgrid(x, y)
+        cells = np.column_stack([grid_x.ravel(), grid_y.ravel()])
         self.expected_db = np.stack(
             [expected_gain_db(antenna, cells, plan.site.walls, law) for _, antenna in plan.antennas]
         ).astype(np.float32)
@@ -59,7 +61,7 @@ class PropagationField:
         self.installation_db = law.installation_db * rng.standard_normal((len(plan.antennas), 1))
         """What installation adds to each antenna's gain."""
         self.gain_db = (
-            self.expected_db + self.installation_db + _shadow_fields(len(plan.antennas), cells, law, rng)
+            self.expected_db + self.installation_db + _shadow_fields(len(plan.antennas), x, y, law, rng)
         ).astype(np.float32)
         """Gain with this store's shadowing: antennas by cells."""
 
@@ -112,12 +114,18 @@ def _crosses(start: tuple[float, float], ends: npt.NDArray[np.float64], wall: Wa
 
 
 def _shadow_fields(
-    antennas: int, cells: npt.NDArray[np.float64], law: PropagationLaw, rng: np.random.Generator
+    antennas: int, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], law: PropagationLaw, rng: np.random.Generator
 ) -> npt.NDArray[np.float64]:
-    """Draw one correlated field for each antenna, by random Fourier features of a Gaussian kernel."""
-    fields = np.empty((antennas, len(cells)))
+    """Draw one correlated field for each antenna over a grid, by random Fourier features of a Gaussian kernel.
+
+    Each feature is the cosine of a plane wave, which splits into factors of x and y.
+    """
+    fields = np.empty((antennas, len(y) * len(x)))
     for antenna in range(antennas):
-        waves = rng.standard_normal((2, _WAVES)) / law.shadow_distance_m
-        phases = rng.uniform(0.0, 2.0 * np.pi, _WAVES)
-        fields[antenna] = np.cos(cells @ waves + phases).sum(axis=1)
+        wave_x, wave_y = rng.standard_normal((2, _WAVES)) / law.shadow_distance_m
+        turn_x = np.outer(x, wave_x) + rng.uniform(0.0, 2.0 * np.pi, _WAVES)
+        turn_y = np.outer(y, wave_y)
+        field = np.einsum("yw,xw->yx", np.cos(turn_y), np.cos(turn_x))
+        field -= np.einsum("yw,xw->yx", np.sin(turn_y), np.sin(turn_x))
+        fields[antenna] = field.ravel()
     return np.asarray(fields * law.shadow_db * np.sqrt(2.0 / _WAVES))

@@ -79,6 +79,7 @@ def test_somebody_misplaces_something_and_staff_refill_shelves(trading_day: Stor
     assert all(item in world.resting for item in misplaced)
 
 
+@pytest.mark.slow
 def test_the_book_adds_up_to_its_events_and_drifts_from_the_truth() -> None:
     day = world_only(hours=6.0, seed=6)
     opening = day.book(day.config.start_us)
@@ -100,6 +101,7 @@ def test_the_book_adds_up_to_its_events_and_drifts_from_the_truth() -> None:
     assert day.book(day.now_us) != day.truth_counts(day.now_us)
 
 
+@pytest.mark.slow
 def test_theft_leaves_the_book_overstated() -> None:
     config = preset("demo", items=300, antennas=13, hours=4.0)
     thieves = config.shoppers.__class__(per_hour=60.0, theft_share=1.0, till_misscan_share=0.0, returns_per_hour=0.0)
