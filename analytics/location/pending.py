@@ -10,7 +10,7 @@ Column = npt.NDArray[Any]
 
 
 class PendingRows:
-    """Columns of equal length. `due_s` is there always: the tick, in whole seconds, at which a row is worked on."""
+    """Columns of equal length. Always there: `time_us`, and `due_s`, the tick in whole seconds that it falls into."""
 
     def __init__(self, columns: Mapping[str, Column]) -> None:
         self._parts: list[Mapping[str, Column]] = [columns]
@@ -22,13 +22,13 @@ class PendingRows:
             self._parts.append(columns)
 
     def take(self, through_s: int) -> dict[str, Column]:
-        """Remove and return the rows due at or before a tick, ordered by tick, then arrival."""
+        """Remove and return the rows due at or before a tick, ordered by time, then arrival."""
         columns = self.columns()
         due = columns["due_s"] <= through_s
         if not due.any():
             return dict(self._empty)
         self._parts = [self._empty if due.all() else {name: column[~due] for name, column in columns.items()}]
-        order = np.argsort(columns["due_s"][due], kind="stable")
+        order = np.argsort(columns["time_us"][due], kind="stable")
         return {name: column[due][order] for name, column in columns.items()}
 
     def columns(self) -> dict[str, Column]:

@@ -6,6 +6,7 @@ reads that name no antenna or a port that the site file does not know: any of th
 them.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 import shapely
 
 from devices.site.geometry import SiteGeometry
-from devices.site.model import Reader, Site, ZoneKind
+from devices.site.model import Antenna, Reader, Site, Wall, ZoneKind
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -27,21 +28,29 @@ TAG_HEIGHT_M = 1.0
 """Height of an item above the floor: a rail or a middle shelf. RSSI does not tell height apart."""
 DISTANCE_M_MIN = 0.5
 """Path-loss laws hold outside the antenna's near field only."""
+DOWNTILT_DEG = 45.0
+"""Tilt of an antenna that has a direction, where the site file does not say."""
+WALL_LOSS_DB = 4.0
+"""One-way loss of a wall, where the site file does not say: plasterboard or one layer of brick."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """The map of one site. `A` antennas including the reader-wide ones, `Z` zones, `M` cells."""
+    """The map of one site: `R` real antennas, `A` antennas including the reader-wide ones, `Z` zones, `M` cells."""
 
     zone_ids: tuple[str, ...]
     """Zone identifiers in file order."""
     exits: npt.NDArray[np.bool_]
     """Z: which zones are exits."""
+    zone_reader: npt.NDArray[np.bool_]
+    """Z by readers: which readers have to be alive for silence in a zone to mean anything."""
     reader_ids: tuple[str, ...]
     """Reader identifiers in file order."""
     port_antenna: npt.NDArray[np.int16]
     """Readers by port number (the last column stands for no port and ports beyond): antenna number, -1 where the
     reader has no antennas at all and its reads say nothing about place."""
+    antennas: tuple[Antenna, ...]
+    """R: as in the site file."""
     antenna_labels: tuple[str, ...]
     """A: `reader:port`, or `reader` for a reader-wide antenna."""
     antenna_reader: Ints
@@ -51,18 +60,15 @@ class Places:
     antenna_xy: Floats
     """A by 2: metres. The middle of its members for a reader-wide antenna."""
     distance_m: Floats
-    """A by M: from the antenna to each cell at `TAG_HEIGHT_M`; the nearest member's for a reader-wide antenna."""
-    zone_reader: npt.NDArray[np.bool_]
-    """Z by readers: which readers have to be alive for silence in a zone to mean anything."""
+    """R by M: from the antenna to each cell at `TAG_HEIGHT_M`."""
+    off_axis_deg: Floats
+    """R by M: angle between where the antenna looks and each cell."""
+    wall_db: Floats
+    """R by M: one-way loss of the walls between."""
     cell_xy: Floats
     """M by 2: metres."""
-    cell_zone: Ints
-    """M: zone number, rising."""
-
-    @property
-    def antennas(self) -> int:
-        """How many antennas, including reader-wide ones."""
-        return len(self.antenna_labels)
+    zone_cells: Ints
+    """Z + 1: the cells of zone z are numbered `zone_cells[z]` up to but not including `zone_cells[z + 1]`."""
 
     @property
     def zones(self) -> int:
@@ -80,40 +86,40 @@ def map_site(site: Site) -> Places:
         Its map.
     """
     geometry = SiteGeometry(site)
-    cell_xy, cell_zone = _lay_cells(geometry)
-    positions, labels, readers, members = _list_antennas(site)
-    distance = np.array([[np.inf] * len(cell_xy)] * len(labels)).reshape(len(labels), len(cell_xy))
-    for number, own in enumerate(members):
-        for antenna in own:
-            distance[number] = np.minimum(distance[number], _distances(positions[antenna], cell_xy))
-    antenna_xy = np.array([positions[list(own), :2].mean(axis=0) for own in members]).reshape(-1, 2)
+    cell_xy, zone_cells = _lay_cells(geometry)
+    antennas = tuple(antenna for reader in site.readers for antenna in reader.antennas)
+    labels, readers, members = _list_antennas(site)
+    at = np.array([(antenna.x, antenna.y) for antenna in antennas]).reshape(-1, 2)
     return Places(
         zone_ids=tuple(zone.id for zone in site.zones),
         exits=np.array([zone.kind is ZoneKind.EXIT for zone in site.zones], dtype=np.bool_),
+        zone_reader=_zone_readers(site, geometry),
         reader_ids=tuple(reader.id for reader in site.readers),
         port_antenna=_port_table(site.readers),
+        antennas=antennas,
         antenna_labels=labels,
         antenna_reader=readers,
         antenna_members=members,
-        antenna_xy=antenna_xy,
-        distance_m=np.maximum(distance, DISTANCE_M_MIN),
-        zone_reader=_zone_readers(site, geometry),
+        antenna_xy=np.array([at[list(own)].mean(axis=0) for own in members]).reshape(-1, 2),
+        distance_m=_each(antennas, cell_xy, _distances),
+        off_axis_deg=_each(antennas, cell_xy, _off_axis),
+        wall_db=sum((_wall_losses(wall, at, cell_xy) for wall in site.walls), np.zeros((len(at), len(cell_xy)))),
         cell_xy=cell_xy,
-        cell_zone=cell_zone,
+        zone_cells=zone_cells,
     )
 
 
 def _lay_cells(geometry: SiteGeometry) -> tuple[Floats, Ints]:
     """Lay a grid as fine as `CELLS_MAX` allows over the zones; a zone that it misses gets its middle."""
     areas = np.array([geometry.area_m2(zone.id) for zone in geometry.zones])
-    spacing = max(CELL_M_MIN, float(np.sqrt(areas.sum() / CELLS_MAX))) if len(areas) else CELL_M_MIN
+    spacing = max(CELL_M_MIN, float(np.sqrt(areas.sum() / CELLS_MAX)))
     while True:
         cells = [_cells_of(geometry, zone.id, spacing) for zone in geometry.zones]
         if sum(len(points) for points in cells) <= max(CELLS_MAX, len(cells)):
             break
         spacing *= 1.05
-    zone_of = np.repeat(np.arange(len(cells)), [len(points) for points in cells]).astype(np.int64)
-    return np.concatenate([np.zeros((0, 2)), *cells]), zone_of
+    ends = np.cumsum([0, *(len(points) for points in cells)]).astype(np.int64)
+    return np.concatenate([np.zeros((0, 2)), *cells]), ends
 
 
 def _cells_of(geometry: SiteGeometry, zone: str, spacing: float) -> Floats:
@@ -127,33 +133,66 @@ def _cells_of(geometry: SiteGeometry, zone: str, spacing: float) -> Floats:
     return inside if len(inside) else np.array([geometry.centroid(zone)])
 
 
-def _list_antennas(site: Site) -> tuple[Floats, tuple[str, ...], Ints, tuple[tuple[int, ...], ...]]:
-    positions: list[tuple[float, float, float]] = []
+def _list_antennas(site: Site) -> tuple[tuple[str, ...], Ints, tuple[tuple[int, ...], ...]]:
     labels: list[str] = []
     readers: list[int] = []
     members: list[tuple[int, ...]] = []
     for number, reader in enumerate(site.readers):
         for antenna in reader.antennas:
             members.append((len(labels),))
-            positions.append((antenna.x, antenna.y, antenna.z))
             labels.append(f"{reader.id}:{antenna.port}")
             readers.append(number)
+    owners = tuple(readers)
     for number, reader in enumerate(site.readers):
         if reader.antennas:
-            members.append(tuple(index for index, owner in enumerate(readers[: len(positions)]) if owner == number))
+            members.append(tuple(index for index, owner in enumerate(owners) if owner == number))
             labels.append(reader.id)
             readers.append(number)
-    return (
-        np.array(positions).reshape(-1, 3),
-        tuple(labels),
-        np.array(readers, dtype=np.int64),
-        tuple(members),
+    return tuple(labels), np.array(readers, dtype=np.int64), tuple(members)
+
+
+def _each(antennas: tuple[Antenna, ...], cell_xy: Floats, measure: Callable[[Antenna, Floats], Floats]) -> Floats:
+    return np.array([measure(antenna, cell_xy) for antenna in antennas]).reshape(len(antennas), len(cell_xy))
+
+
+def _distances(antenna: Antenna, cell_xy: Floats) -> Floats:
+    plan = np.hypot(cell_xy[:, 0] - antenna.x, cell_xy[:, 1] - antenna.y)
+    return np.asarray(np.maximum(np.hypot(plan, antenna.z - TAG_HEIGHT_M), DISTANCE_M_MIN))
+
+
+def _off_axis(antenna: Antenna, cell_xy: Floats) -> Floats:
+    """Return the angle between an antenna's axis and each cell, degrees."""
+    to_cell = np.column_stack(
+        [cell_xy[:, 0] - antenna.x, cell_xy[:, 1] - antenna.y, np.full(len(cell_xy), TAG_HEIGHT_M - antenna.z)]
     )
+    if antenna.azimuth_deg is None and antenna.downtilt_deg is None:
+        axis = np.array([0.0, 0.0, -1.0])
+    else:
+        azimuth = np.radians(antenna.azimuth_deg or 0.0)
+        tilt = np.radians(DOWNTILT_DEG if antenna.downtilt_deg is None else antenna.downtilt_deg)
+        axis = np.array([np.cos(azimuth) * np.cos(tilt), np.sin(azimuth) * np.cos(tilt), -np.sin(tilt)])
+    length = np.maximum(np.linalg.norm(to_cell, axis=1), 1e-6)
+    return np.asarray(np.degrees(np.arccos(np.clip(to_cell @ axis / length, -1.0, 1.0))))
 
 
-def _distances(position: Floats, cell_xy: Floats) -> Floats:
-    plan = np.hypot(cell_xy[:, 0] - position[0], cell_xy[:, 1] - position[1])
-    return np.asarray(np.hypot(plan, position[2] - TAG_HEIGHT_M))
+def _wall_losses(wall: Wall, antenna_xy: Floats, cell_xy: Floats) -> Floats:
+    """Return a wall's loss where it stands between an antenna (rows) and a cell (columns), 0 elsewhere."""
+    start, end = np.array(wall.start), np.array(wall.end)
+    antenna_side, cell_side = _side(start, end, antenna_xy), _side(start, end, cell_xy)
+    apart = antenna_side[:, None] * cell_side[None, :] < 0
+    way = cell_xy[None, :, :] - antenna_xy[:, None, :]
+    start_side = _cross(way, start[None, None, :] - antenna_xy[:, None, :])
+    end_side = _cross(way, end[None, None, :] - antenna_xy[:, None, :])
+    loss = WALL_LOSS_DB if wall.loss_db is None else wall.loss_db
+    return np.where(apart & (start_side * end_side < 0), loss, 0.0)
+
+
+def _side(start: Floats, end: Floats, points: Floats) -> Floats:
+    return _cross(np.broadcast_to(end - start, points.shape), points - start)
+
+
+def _cross(one: Floats, other: Floats) -> Floats:
+    return np.asarray(one[..., 0] * other[..., 1] - one[..., 1] * other[..., 0])
 
 
 def _port_table(readers: tuple[Reader, ...]) -> npt.NDArray[np.int16]:
@@ -173,7 +212,7 @@ def _port_table(readers: tuple[Reader, ...]) -> npt.NDArray[np.int16]:
 
 
 def _zone_readers(site: Site, geometry: SiteGeometry) -> npt.NDArray[np.bool_]:
-    """Readers with an antenna in the zone; for a zone without any, the reader of the antenna nearest to it."""
+    """Find the readers with an antenna in each zone; for a zone without any, that of the antenna nearest to it."""
     found = np.zeros((len(site.zones), len(site.readers)), dtype=np.bool_)
     number_of = {reader.id: number for number, reader in enumerate(site.readers)}
     owner = np.array([number_of[place.reader] for place in geometry.antennas], dtype=np.int64)

@@ -1,14 +1,16 @@
-"""How strongly an antenna hears a tag from each cell: the radio law, and the likelihood tables made from it.
+"""How strongly an antenna hears a tag from each cell: the radio law, and the tables that the filter works with.
 
-The law is log-distance path loss, there and back: mean RSSI = `rssi_1m` - `slope` * log10(distance), with a Gaussian
-spread around it that holds shadowing, fading and tag orientation together. Relative evidence only: adding a constant
-to all RSSI of a reader, as linear units do, changes its `rssi_1m` and nothing else once learnt.
+The law is backscatter over log-distance path loss: mean RSSI = transmit power + 2 (gain - pattern - path - walls)
++ a constant for the tag + what the site has taught. Around the mean there are two spreads. *Place spread* stays while
+an item lies still - shadowing, orientation, what it touches - so many reads of one antenna narrow it down no further
+than one. *Fading spread* is drawn anew with each read. Keeping them apart is what makes evidence saturate: an antenna
+that heard an item a hundred times says where it is little better than one that heard it ten times.
 
-Likelihood of a read, given that some antenna read the tag: a read with RSSI r by antenna a is as likely from cell m as
-N(r; mean[a, m], spread), divided by how much all antennas together are likely to read a tag in m. The chance that a
-tag *answers* at signal level r depends on r, not on m, so it cancels in the numerator.
+That an antenna did not hear an item says nothing here: on simulated stores it added nothing to what the antennas that
+did hear it say, and it needs to be known which antennas ran.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,18 +18,30 @@ import numpy.typing as npt
 
 from analytics.location.places import Floats, Places
 
-RSSI_1M_DBM = -38.0
-"""Mean RSSI at 1 m before anything is learnt: ETSI power, ceiling patch antenna, garment tag."""
-SLOPE_DB = 36.0
-"""Backscatter loses 2 x 10 n dB per decade of distance; n = 1.8 in a sales hall."""
-SPREAD_DB = 6.0
-"""Shadowing (4 dB), fading and orientation (4.5 dB) together."""
-SENSITIVITY_DBM = -72.0
-"""RSSI at which a tag answers every other time."""
-SENSITIVITY_SPREAD_DB = 4.0
-"""Width of that threshold over tags."""
-STRAY_SHARE = 0.02
-"""Share of reads that the law does not explain: reflections, a tag carried past, a wrong site file."""
+TX_POWER_DBM = 30.0
+"""Conducted power, where the site file does not say: what ETSI readers are set to."""
+GAIN_DBI = 6.0
+"""Antenna gain, where the site file does not say: a ceiling panel."""
+BEAMWIDTH_DEG = 75.0
+"""Half-power beam width, where the site file does not say: such a panel's."""
+BACK_LOBE_DB = 20.0
+"""How far an antenna's pattern falls below its peak at most."""
+LOSS_AT_1_M_DB = 31.2
+"""Free-space loss over the first metre at 866 MHz, 20 log10(4 pi / wavelength); 0.5 dB more at 915 MHz."""
+PATH_LOSS_EXPONENT = 2.2
+"""Loss per distance beyond the first metre: furnished halls are measured at 2.0 to 2.5."""
+TAG_DB = -13.0
+"""What a tag does to RSSI both ways: its gain (2 x 2 dBi), polarisation (2 x -3 dB), its turn away from the antenna
+(2 x -3 dB) and modulation (-5 dB)."""
+EDGE_DBM = -69.0
+"""RSSI at which tags stop answering at 30 dBm: 2 x -18 dBm of sensitivity - 30 dBm - 5 dB of modulation, and fading
+that lets the lucky ones through."""
+PLACE_SPREAD_DB = 8.0
+"""Standard deviation of what stays, in RSSI, that is both ways: shadowing 2 x 3 dB, tag 2 x 2 dB, orientation."""
+FADING_SPREAD_DB = 4.5
+"""Standard deviation from read to read: Rician with 9 dB of direct path, both ways."""
+TAIL_DEGREES = 4.0
+"""Degrees of freedom of the tails: carried, covered and reflected tags are far off the law, and often."""
 
 RSSI_LOW_DBM = -95.0
 """RSSI of the first bin of the tables; weaker reads count as this."""
@@ -41,38 +55,79 @@ NO_RSSI_BIN = RSSI_BINS
 class RadioLaw:
     """What the site is taken to do to radio."""
 
-    rssi_1m_dbm: Floats
-    """A: mean RSSI at 1 m, dBm."""
-    slope_db: float
-    """Loss per decade of distance, there and back, dB."""
-    spread_db: float
-    """Standard deviation around the mean, dB."""
+    level_db: Floats
+    """Readers: what is added to the RSSI of all antennas of a reader, because it counts in other units."""
+    offset_db: Floats
+    """R: what is added to the RSSI of an antenna, because it is hung, cabled or surrounded otherwise than the site
+    file says."""
 
-    def mean_dbm(self, places: Places) -> Floats:
-        """Return the mean RSSI of each antenna (rows) from each cell (columns), dBm."""
-        return np.asarray(self.rssi_1m_dbm[:, None] - self.slope_db * np.log10(places.distance_m))
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RadioTables:
+    """The law as the filter needs it: arrays of float32."""
+
+    mean_dbm: npt.NDArray[np.float32]
+    """A by M: mean RSSI."""
+    share: npt.NDArray[np.float32]
+    """A by M: of the reads of a tag in a cell, the share that falls to each antenna."""
+    likelihood: npt.NDArray[np.float32]
+    """A by bins by M: probability density of a read, by this antenna with this RSSI, of a tag in a cell."""
+    newcomer: npt.NDArray[np.float32]
+    """A by bins: logarithm of that density for a tag that may be in any cell."""
 
 
 def physics(places: Places) -> RadioLaw:
     """Return the law that a site starts with, before its own traffic has taught better."""
-    return RadioLaw(rssi_1m_dbm=np.full(places.antennas, RSSI_1M_DBM), slope_db=SLOPE_DB, spread_db=SPREAD_DB)
+    return RadioLaw(level_db=np.zeros(len(places.reader_ids)), offset_db=np.zeros(len(places.antennas)))
 
 
-def zone_tables(places: Places, law: RadioLaw) -> npt.NDArray[np.float32]:
-    """Tabulate log-likelihoods of one read.
+def mean_rssi_dbm(places: Places) -> Floats:
+    """Return the mean RSSI by physics alone, real antennas by cells, dBm."""
 
-    Returns:
-        A by (`RSSI_BINS` + 1) by Z.
+    def of_each(values: list[float]) -> Floats:
+        return np.array(values, dtype=np.float64).reshape(-1, 1)
+
+    power = of_each([_known(antenna.tx_power_dbm, TX_POWER_DBM) for antenna in places.antennas])
+    gain = of_each([_known(antenna.gain_dbi, GAIN_DBI) for antenna in places.antennas])
+    beamwidth = of_each([_known(antenna.beamwidth_deg, BEAMWIDTH_DEG) for antenna in places.antennas])
+    pattern = np.minimum(12.0 * (places.off_axis_deg / beamwidth) ** 2, BACK_LOBE_DB)
+    path = LOSS_AT_1_M_DB + 10.0 * PATH_LOSS_EXPONENT * np.log10(np.maximum(places.distance_m, 1.0))
+    return np.asarray(power + 2.0 * (gain - pattern - path - places.wall_db) + TAG_DB)
+
+
+def tabulate(places: Places, law: RadioLaw) -> RadioTables:
+    """Turn a law to tables.
+
+    The density of a read, given that some antenna read the tag: N(r; mean[a, m]) with tails, divided by how likely
+    all antennas together are to hear a tag in m. The chance that a tag answers at level r depends on r and not on m,
+    so it cancels.
     """
-    mean = law.mean_dbm(places)
-    answers = 1.0 / (1.0 + np.exp(-(mean - SENSITIVITY_DBM) / SENSITIVITY_SPREAD_DB)) + 1e-4
-    real = np.array([len(own) == 1 for own in places.antenna_members])
-    heard = answers[real].sum(axis=0)
+    real_readers = places.antenna_reader[: len(places.antennas)]
+    taught = mean_rssi_dbm(places) + law.offset_db[:, None]
+    spread = math.hypot(PLACE_SPREAD_DB, FADING_SPREAD_DB)
+    answers = 0.5 * (1.0 + _erf((taught - EDGE_DBM) / (spread * math.sqrt(2.0)))) + 1e-4
+    share_real = answers / answers.sum(axis=0)
+    measured = taught + law.level_db[real_readers][:, None]
+    mean = np.array([measured[list(own)].max(axis=0) for own in places.antenna_members])
+    share = np.array([share_real[list(own)].sum(axis=0) for own in places.antenna_members])
     levels = RSSI_LOW_DBM + np.arange(RSSI_BINS)
-    off = (levels[None, :, None] - mean[:, None, :]) / law.spread_db
-    density = np.exp(-0.5 * off**2) / (law.spread_db * np.sqrt(2 * np.pi))
-    cells = (1 - STRAY_SHARE) * density / heard + STRAY_SHARE / RSSI_BINS / real.sum()
-    without = (answers / heard)[:, None, :]
-    cells = np.concatenate([cells, without], axis=1)
-    in_zone = places.cell_zone[:, None] == np.arange(places.zones)[None, :]
-    return np.asarray(np.log(cells @ (in_zone / in_zone.sum(axis=0))), dtype=np.float32)
+    off = (levels[None, :, None] - mean[:, None, :]) / spread
+    density = (1.0 + off**2 / TAIL_DEGREES) ** (-0.5 * (TAIL_DEGREES + 1.0)) / spread
+    likelihood = np.concatenate([share[:, None, :] * density, share[:, None, :]], axis=1)
+    return RadioTables(
+        mean_dbm=mean.astype(np.float32),
+        share=share.astype(np.float32),
+        likelihood=likelihood.astype(np.float32),
+        newcomer=np.log(likelihood.mean(axis=2)).astype(np.float32),
+    )
+
+
+def _known(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
+
+
+def _erf(x: Floats) -> Floats:
+    """Return the error function, to 1.5e-7 (Abramowitz and Stegun 7.1.26)."""
+    t = 1.0 / (1.0 + 0.3275911 * np.abs(x))
+    series = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
+    return np.asarray(np.sign(x) * (1.0 - series * np.exp(-(x**2))))

@@ -3,16 +3,17 @@
 States of an item, and what moves it:
 
 ```
-unknown  --its reads agree on a zone, or go on for OPEN_AFTER_S-->  located      (revision 0 opens a stay)
-located  --another zone is SWITCH_LOG_ODDS likelier------------->   located      (revision 1 closes, 0 opens)
-located  --its zone's readers live and do not hear it----------->   unknown      (revision 1, left_for null)
+unknown  --its reads agree on a zone, or go on for OPEN_AFTER_S-->  located   (revision 0 opens a stay)
+located  --another zone is likely enough------------------------>   located   (revision 1 closes, 0 opens)
+located  --its zone's readers live and do not hear it----------->   unknown   (revision 1, left_for null)
 ```
 
-What was believed where is in `analytics.location.belief`; which antenna hears how strongly from where is in
-`analytics.location.radio`; this file keeps the clock, decides about presence, and writes rows.
+What is believed about an item is in `analytics.location.tracks`; which antenna hears how strongly from where is in
+`analytics.location.radio`, and what the site teaches about that in `analytics.location.learning`. This file keeps the
+clock, decides about stays and presence, and writes rows.
 
-`from_time` of a stay is the first read of it: for a move, the first read since which reads spoke against the old
-zone, and the old stay ends there. A stay that ends in departure ends with the last read: nothing is known of the time
+`from_time` of a stay is the first read of it: for a move, the first read that did not fit the old place, and the old
+stay ends there. A stay that ends in departure ends with the last read: nothing is known of the time
 after it, and detection comes later by design, which `as_of_time` says.
 """
 
@@ -24,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from analytics.location import arrivals, belief, radio
+from analytics.location import arrivals, learning, radio, tracks
 from analytics.location.items import ItemTable
 from analytics.location.pending import Column, PendingRows
 from analytics.location.places import Places, map_site
@@ -36,50 +37,22 @@ from devices.site.model import Site
 
 OPEN_PROBABILITY = 0.6
 """An item's first stay opens as soon as one zone is this likely,"""
-OPEN_AFTER_S = 5
+OPEN_AFTER_S = 10
 """or with the first read this long after its first."""
-SWITCH_LOG_ODDS = 2.0
-"""A stay ends when another zone is e to this power times as likely: a false move costs more than a second of delay."""
+MOVED_PROBABILITY = 0.5
+"""A stay ends when another zone is this likely, while the item moves or within `MOVING_S` of it;"""
+REVISED_PROBABILITY = 0.6
+"""and when another zone is this likely without any move: the first estimate was wrong, or the radio law is."""
+MOVING_S = 60
+"""How long after a move a zone may still be found wanting: where things come to rest shows within some reads."""
 READER_ALIVE_S = 60
 """A reader that was heard (a read, a heartbeat) this recently is alive. Heartbeats come every 10 to 60 s."""
 EXIT_SILENCE_S = 30
 """Silence after which an item last located in an exit zone has left: people walk through an exit in seconds."""
 PRESENCE_GRID_S = 5
 """Silence is looked for on this grid of event time."""
-_VERSION = 1
-
-
-class _Items:
-    """What is kept about each item, as arrays that grow together."""
-
-    def __init__(self, zones: int) -> None:
-        self.belief = np.zeros((0, zones), dtype=np.float32)
-        self.belief_s = np.zeros(0, dtype=np.int64)
-        self.zone = np.zeros(0, dtype=np.int16)
-        self.from_us = np.zeros(0, dtype=np.int64)
-        self.last_us = np.zeros(0, dtype=np.int64)
-        self.contrary_us = np.zeros(0, dtype=np.int64)
-        self.alive_at_read_s = np.zeros(0, dtype=np.int32)
-        self.slot_antenna = np.zeros((0, belief.SLOTS), dtype=np.int16)
-        self.slot_weight = np.zeros((0, belief.SLOTS), dtype=np.float32)
-        self.slot_mean = np.zeros((0, belief.SLOTS), dtype=np.float32)
-
-    def grow(self, count: int) -> None:
-        """Make room for at least so many items."""
-        have = len(self.zone)
-        if count <= have:
-            return
-        more = max(count - have, have // 4, 256)
-        for name, column in vars(self).items():
-            fill = -1 if name == "zone" else 0
-            if name == "belief" and column.shape[1]:
-                fill = -np.log(column.shape[1])
-            added = np.full((more, *column.shape[1:]), fill, dtype=column.dtype)
-            setattr(self, name, np.concatenate([column, added]))
-
-    def bytes_used(self) -> int:
-        """Memory in use, bytes."""
-        return sum(column.nbytes for column in vars(self).values())
+_VERSION = 2
+_TRACKS_MIN = 256
 
 
 @dataclass(slots=True, kw_only=True)
@@ -88,12 +61,16 @@ class LocationState:
 
     places: Places
     """The site's map; follows from the site file."""
-    tables: npt.NDArray[np.float32]
-    """Log-likelihoods of a read, by antenna, RSSI bin and zone."""
+    law: radio.RadioLaw
+    """The radio law in force."""
+    tables: radio.RadioTables
+    """The same, as tables."""
+    lessons: learning.Lessons
+    """What was counted to learn the next one from."""
     table: ItemTable = field(default_factory=ItemTable)
     """EPCs and their numbers."""
-    items: _Items
-    """What is known about each."""
+    tracks: npt.NDArray[np.void] = field(default_factory=lambda: _new_tracks(_TRACKS_MIN))
+    """What is believed about each item, by number; some spare ones at the end."""
     pending: PendingRows = field(default_factory=lambda: PendingRows(arrivals.EMPTY))
     """Rows that wait for the watermark."""
     reader_heard_s: npt.NDArray[np.int64]
@@ -106,7 +83,7 @@ class LocationState:
     @property
     def bytes_used(self) -> int:
         """Memory in use for items, bytes."""
-        return self.table.bytes_used + self.items.bytes_used()
+        return self.table.bytes_used + int(self.tracks.nbytes)
 
 
 class LocationStep:
@@ -117,32 +94,38 @@ class LocationStep:
     def initial(self, site: Site) -> LocationState:
         """Return the state before any read."""
         places = map_site(site)
+        law = radio.physics(places)
         return LocationState(
             places=places,
-            tables=radio.zone_tables(places, radio.physics(places)),
-            items=_Items(places.zones),
+            law=law,
+            tables=radio.tabulate(places, law),
+            lessons=learning.Lessons.none(places),
             reader_heard_s=np.zeros(len(places.reader_ids), dtype=np.int64),
             zone_alive_s=np.zeros(places.zones, dtype=np.int64),
         )
 
     def step(self, state: LocationState, arrived: Arrived, site: Site) -> tuple[LocationState, Outputs]:
         """Take one chunk in; return stays that opened or closed by its watermark."""
-        if state.places.zones == 0 or state.places.antennas == 0:
+        if state.places.zones == 0 or not state.places.antennas:
             return state, {}
-        state.pending.add(_in_tick_order(arrived, state))
-        state.items.grow(len(state.table))
+        state.pending.add(_new_rows(arrived, state))
+        _make_room(state)
         through_s = arrived.watermark_us // 1_000_000
-        due = state.pending.take(through_s)
         writer = _RowWriter(state, site)
-        _run_ticks(state, due, through_s, writer, int(site.departed_after_s))
+        _run_ticks(state, state.pending.take(through_s), through_s, writer, int(site.departed_after_s))
         return state, writer.outputs()
 
     def dump(self, state: LocationState) -> bytes:
         """Turn a state to bytes."""
         arrays: dict[str, npt.NDArray[Any]] = {
-            **{f"items.{name}": column[: len(state.table)] for name, column in vars(state.items).items()},
+            "tracks": np.frombuffer(state.tracks[: len(state.table)].tobytes(), dtype=np.uint8),
             **{f"pending.{name}": column for name, column in state.pending.columns().items()},
             **state.table.columns(),
+            "level_db": state.law.level_db,
+            "offset_db": state.law.offset_db,
+            "lessons.reads": state.lessons.reads,
+            "lessons.residual_db": state.lessons.residual_db,
+            "lessons.items": state.lessons.items,
             "reader_heard_s": state.reader_heard_s,
             "zone_alive_s": state.zone_alive_s,
         }
@@ -153,16 +136,34 @@ class LocationStep:
         values, arrays = unpack(_VERSION, blob)
         state = self.initial(site)
         state.table = ItemTable.restore(arrays["item_text"], arrays["item_ends"])
-        for name in vars(state.items):
-            setattr(state.items, name, arrays[f"items.{name}"])
+        state.tracks = np.frombuffer(arrays["tracks"].tobytes(), dtype=tracks.TRACK).copy()
         state.pending = PendingRows({name: arrays[f"pending.{name}"] for name in arrivals.EMPTY})
+        state.law = radio.RadioLaw(level_db=arrays["level_db"], offset_db=arrays["offset_db"])
+        state.tables = radio.tabulate(state.places, state.law)
+        state.lessons = learning.Lessons(
+            arrays["lessons.reads"], arrays["lessons.residual_db"], arrays["lessons.items"]
+        )
         state.reader_heard_s = arrays["reader_heard_s"]
         state.zone_alive_s = arrays["zone_alive_s"]
         state.tick_s = int(values["tick_s"] or 0)
         return state
 
 
-def _in_tick_order(arrived: Arrived, state: LocationState) -> dict[str, Column]:
+def _new_tracks(count: int) -> npt.NDArray[np.void]:
+    fresh = np.zeros(count, dtype=tracks.TRACK)
+    fresh["zone"] = -1
+    return fresh
+
+
+def _make_room(state: LocationState) -> None:
+    """Grow the tracks by a quarter where they do not reach: at most a quarter of their memory is spare."""
+    missing = len(state.table) - len(state.tracks)
+    if missing > 0:
+        more = _new_tracks(max(missing, len(state.tracks) // 4, _TRACKS_MIN))
+        state.tracks = np.concatenate([state.tracks, more])
+
+
+def _new_rows(arrived: Arrived, state: LocationState) -> dict[str, Column]:
     """Join reads and signs of life. Within a tick the order of the two kinds does not matter."""
     reads = arrivals.read_rows(arrived, state.table, state.places)
     life = arrivals.life_rows(arrived, state.places)
@@ -179,9 +180,10 @@ def _run_ticks(
     for index, tick in enumerate(ticks.tolist()):
         _idle(state, tick - 1, patience_s, writer)
         rows = {name: column[bounds[index] : bounds[index + 1]] for name, column in due.items()}
+        reading = rows["item"] >= 0
         _hear_readers(state, rows, tick)
         _pass_time(state, tick, patience_s, writer)
-        _locate(state, {name: column[rows["item"] >= 0] for name, column in rows.items()}, writer)
+        _locate(state, rows if reading.all() else {name: column[reading] for name, column in rows.items()}, writer)
     _idle(state, through_s, patience_s, writer)
 
 
@@ -203,65 +205,83 @@ def _hear_readers(state: LocationState, rows: dict[str, Column], tick: int) -> N
 
 
 def _pass_time(state: LocationState, tick: int, patience_s: npt.NDArray[np.int64], writer: "_RowWriter") -> None:
-    """Let one tick pass: count zones' waking time, and on the presence grid close the stays of silent items."""
+    """Let one tick pass: count zones' waking time, and on their grids look for silent items and learn."""
     state.tick_s = tick
     alive = state.reader_heard_s + READER_ALIVE_S > tick
     state.zone_alive_s += (state.places.zone_reader & alive[None, :]).any(axis=1)
-    if tick % PRESENCE_GRID_S:
-        return
-    items = state.items
-    found = np.empty(len(items.zone), dtype=np.int32)
-    count = belief.silent_items(items.zone, items.alive_at_read_s, state.zone_alive_s, patience_s, found)
-    for item in found[:count].tolist():
-        writer.close(item, until_us=int(items.last_us[item]), left_for=None)
-        items.zone[item] = -1
-        items.from_us[item] = 0
-        items.contrary_us[item] = 0
-        items.belief[item] = -np.log(state.places.zones)
+    if tick % PRESENCE_GRID_S == 0:
+        found = np.empty(len(state.tracks), dtype=np.int32)
+        count = tracks.silent_items(state.tracks, state.zone_alive_s, patience_s, found)
+        for item in found[:count].tolist():
+            writer.close(item, until_us=int(state.tracks["last_us"][item]), left_for=None)
+            state.tracks[item] = _new_tracks(1)[0]
+    if tick % learning.LEARN_GRID_S == 0:
+        law = learning.learn(state.lessons, state.places, state.law, state.tracks)
+        if law is not state.law:
+            state.law, state.tables = law, radio.tabulate(state.places, law)
 
 
 def _locate(state: LocationState, reads: dict[str, Column], writer: "_RowWriter") -> None:
     """Take in the reads of a tick and open, or move, the stays of the items that they touch."""
-    items = state.items
+    if len(reads["item"]) == 0:
+        return
+    learning.count_reads(state.lessons, state.places, reads["antenna"], reads["bin"])
+    touched = _absorb(state, reads)
+    belief = _believe(state, touched)
+    held = state.tracks[touched]
+    best, now = belief.argmax(axis=1), held["zone"]
+    surest = belief[np.arange(len(touched)), best]
+    waited = held["last_us"] - held["from_us"] >= OPEN_AFTER_S * 1_000_000
+    moving = (held["odds"] > 0) | (held["last_us"] - held["settled_us"] < MOVING_S * 1_000_000)
+    opens = (now < 0) & (waited | (surest >= OPEN_PROBABILITY))
+    moves = (now >= 0) & (best != now) & (surest >= np.where(moving, MOVED_PROBABILITY, REVISED_PROBABILITY))
+    for index in np.flatnonzero(opens | moves).tolist():
+        item, zone = int(touched[index]), int(best[index])
+        if moves[index]:
+            left_us = max(_left_us(held[index]), int(held["from_us"][index]) + 1)
+            writer.close(item, until_us=left_us, left_for=zone, belief=belief[index])
+            state.tracks["from_us"][item] = left_us
+        state.tracks["zone"][item] = zone
+        writer.open(item, belief[index])
+    here = state.tracks["zone"][touched]
+    state.tracks["heard_alive_s"][touched] = state.zone_alive_s[np.maximum(here, 0)]
+
+
+def _left_us(track: np.void) -> int:
+    """Return when an item left the zone that it is reported in.
+
+    That is the first read of the doubt that moved it, or of the move that just ended; where the estimate is revised
+    without a move, the revision itself.
+    """
+    if track["odds"] > 0:
+        return int(track["doubt_us"])
+    return int(track["settled_us"] if track["settled_us"] > track["from_us"] else track["last_us"])
+
+
+def _absorb(state: LocationState, reads: dict[str, Column]) -> npt.NDArray[np.int32]:
     touched = np.empty(len(reads["item"]), dtype=np.int32)
-    count = belief.absorb(
-        state.tick_s,
+    count = tracks.absorb(
         reads["item"],
         reads["antenna"],
         reads["bin"],
         reads["rssi_dbm"],
         reads["time_us"],
-        state.tables,
-        items.belief,
-        items.belief_s,
-        items.zone,
-        items.from_us,
-        items.last_us,
-        items.contrary_us,
-        items.slot_antenna,
-        items.slot_weight,
-        items.slot_mean,
+        state.tables.mean_dbm,
+        state.tables.share,
+        state.tables.likelihood,
+        state.tables.newcomer,
+        state.tracks,
         touched,
+        np.zeros(len(state.tracks), dtype=np.bool_),
     )
-    touched = touched[:count]
-    best = items.belief[touched].argmax(axis=1)
-    now = items.zone[touched]
-    lead = items.belief[touched, best] - items.belief[touched, np.maximum(now, 0)]
-    waited_us = items.last_us[touched] - items.from_us[touched]
-    sure = items.belief[touched, best] >= np.log(OPEN_PROBABILITY)
-    opens = (now < 0) & (sure | (waited_us >= OPEN_AFTER_S * 1_000_000))
-    moves = (now >= 0) & (lead >= SWITCH_LOG_ODDS)
-    for index in np.flatnonzero(opens | moves).tolist():
-        item, zone = int(touched[index]), int(best[index])
-        if moves[index]:
-            left_us = max(int(items.contrary_us[item]), int(items.from_us[item]) + 1)
-            writer.close(item, until_us=left_us, left_for=zone)
-            items.from_us[item] = left_us
-            items.contrary_us[item] = 0
-        items.zone[item] = zone
-        writer.open(item)
-    here = items.zone[touched]
-    items.alive_at_read_s[touched] = state.zone_alive_s[np.maximum(here, 0)]
+    return touched[:count]
+
+
+def _believe(state: LocationState, items: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
+    """Return the belief about zones, items by zones."""
+    belief = np.empty((len(items), state.places.zones), dtype=np.float32)
+    tracks.believe(items, state.tables.mean_dbm, state.tables.share, state.places.zone_cells, state.tracks, belief)
+    return belief
 
 
 class _RowWriter:
@@ -272,14 +292,18 @@ class _RowWriter:
         self._site = site.id
         self._rows: dict[str, list[Any]] = {name: [] for name in LOCATIONS.names}
 
-    def open(self, item: int) -> None:
+    def open(self, item: int, belief: npt.NDArray[np.float32]) -> None:
         """Write that a stay opened."""
-        self._write(item, until_us=None, left_for=None, revision=0)
+        self._write(item, belief, until_us=None, left_for=None, revision=0)
 
-    def close(self, item: int, *, until_us: int, left_for: int | None) -> None:
+    def close(
+        self, item: int, *, until_us: int, left_for: int | None, belief: npt.NDArray[np.float32] | None = None
+    ) -> None:
         """Write that a stay closed."""
-        until_us = max(until_us, int(self._state.items.from_us[item]) + 1)
-        self._write(item, until_us=until_us, left_for=left_for, revision=1)
+        if belief is None:
+            belief = _believe(self._state, np.array([item], dtype=np.int32))[0]
+        until_us = max(until_us, int(self._state.tracks["from_us"][item]) + 1)
+        self._write(item, belief, until_us=until_us, left_for=left_for, revision=1)
 
     def outputs(self) -> Outputs:
         """Return the rows as a table."""
@@ -289,13 +313,22 @@ class _RowWriter:
         cast = [column.cast(field.type) for column, field in zip(columns, LOCATIONS, strict=True)]
         return {"locations": pa.Table.from_arrays(cast, schema=LOCATIONS)}
 
-    def _write(self, item: int, *, until_us: int | None, left_for: int | None, revision: int) -> None:
-        state, items = self._state, self._state.items
+    def _write(
+        self,
+        item: int,
+        belief: npt.NDArray[np.float32],
+        *,
+        until_us: int | None,
+        left_for: int | None,
+        revision: int,
+    ) -> None:
+        state, track = self._state, self._state.tracks[item]
         epc_hex = state.table.epc_hex(item)
         uri, gtin = identify(epc_hex)
-        zone = int(items.zone[item])
-        weights, antennas, means = items.slot_weight[item], items.slot_antenna[item], items.slot_mean[item]
-        shown = np.flatnonzero(weights >= 0.5)
+        zone = int(track["zone"])
+        pile = "doubt" if revision == 0 and track["odds"] > 0 else "settled"
+        weights, antennas, means = track[f"{pile}_weight"], track[f"{pile}_antenna"], track[f"{pile}_dbm"]
+        shown = np.flatnonzero(weights >= tracks.WEIGHT_MIN)
         shown = shown[np.argsort(-means[shown], kind="stable")]
         x, y = _power_weighted(state.places, antennas[shown], weights[shown], means[shown])
         values = (
@@ -304,9 +337,9 @@ class _RowWriter:
             uri,
             gtin,
             state.places.zone_ids[zone],
-            int(items.from_us[item]),
+            int(track["from_us"]),
             until_us,
-            float(np.exp(items.belief[item, zone])),
+            float(belief[zone]),
             x,
             y,
             _evidence(state.places, antennas[shown], weights[shown], means[shown]),
