@@ -21,40 +21,21 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from analytics.schemas import ALERTS
 from analytics.step import Arrived
 from analytics.steps import clocks as ck
-from analytics.steps.derived import Telling, derived_index, device_event_rows, table_of, timestamps
+from analytics.steps.derived import timestamps
 from analytics.steps.repeats import RepeatMemory
 from analytics.steps.row_order import STREAM_ORDER, Rows, Speaker, changes, gather
 from analytics.steps.state_bytes import pack, unpack
+from analytics.steps.told import Counted, Told, tell_clock, tell_implausible, tell_repeats
 from devices.chunk import Chunk
-from devices.observations import DeviceEventKind, SourceKind
+from devices.observations import SourceKind
 from devices.site.model import ReaderClock, Site
 
 _VERSION = 1
 _REPEAT_GRID_US = 60_000_000
 """Repeats are told once a minute of receive time, per source and stream: a replay of 150,000 reports is a few rows."""
 _MODES = {ReaderClock.ESTIMATE: ck.ESTIMATE, ReaderClock.TRUSTED: ck.TRUSTED, ReaderClock.ARRIVAL: ck.ARRIVAL}
-_REPEAT_TELLINGS = (
-    Telling.REPEAT_OF_READS,
-    Telling.REPEAT_OF_READINGS,
-    Telling.REPEAT_OF_DEVICE_EVENTS,
-    Telling.REPEAT_OF_BUSINESS_EVENTS,
-)
-_CLOCK_TELLINGS = (Telling.CLOCK_OF_READS, Telling.CLOCK_OF_READINGS, Telling.CLOCK_OF_DEVICE_EVENTS)
-
-
-@dataclass(slots=True)
-class _Counted:
-    """Repeats of one speaker in one minute."""
-
-    count: int = 0
-    first_us: int = 0
-    last_us: int = 0
-    edge_id: str = ""
-    edge_offset: int = 0
-    edge_index: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,8 +52,10 @@ class ArrivalState:
     """Numbers of the site's time."""
     repeat_minute: int = 0
     """Minute of receive time that `counted` is of."""
-    counted: dict[Speaker, _Counted] = field(default_factory=dict)
+    counted: dict[Speaker, Counted] = field(default_factory=dict)
     """Repeats in it."""
+    complained_us: dict[tuple[str, str], int] = field(default_factory=dict)
+    """When each source's clock was last complained about, whichever of its streams gave rise to it."""
 
 
 class ArrivalStep:
@@ -99,7 +82,7 @@ class ArrivalStep:
         watermark_before = int(state.site[ck.WATERMARK])
         rows = gather(batches, chunk, state.speakers)
         repeated = state.memory.admit(rows.key, rows.comparable, rows.received_us)
-        told = _Told(site=site.id, edge_id=chunk.edge_id)
+        told = Told(site=site.id, edge_id=chunk.edge_id)
         _count_repeats(state, rows, repeated, told)
         event_us, effective_us = _place(state, rows, ~repeated, site, told)
         arrived, effective = _streams(batches, rows, ~repeated, event_us, effective_us)
@@ -123,6 +106,7 @@ class ArrivalStep:
             {
                 "speakers": json.dumps(speakers),
                 "counted": json.dumps(counted),
+                "complained_us": json.dumps([[*source, us] for source, us in sorted(state.complained_us.items())]),
                 "repeat_minute": state.repeat_minute,
             },
             {
@@ -144,7 +128,8 @@ class ArrivalStep:
             clocks=arrays["clocks"],
             site=arrays["site"],
             repeat_minute=int(values["repeat_minute"] or 0),
-            counted={_speaker(row): _Counted(*row[3:]) for row in json.loads(str(values["counted"]))},
+            complained_us={(row[0], row[1]): row[2] for row in json.loads(str(values["complained_us"]))},
+            counted={_speaker(row): Counted(*row[3:]) for row in json.loads(str(values["counted"]))},
         )
 
 
@@ -152,34 +137,7 @@ def _speaker(row: list[Any]) -> Speaker:
     return int(row[0]), str(row[1]), str(row[2])
 
 
-@dataclass(slots=True, kw_only=True)
-class _Told:
-    """Derived rows of a chunk, each with the place in row order at which it is told."""
-
-    site: str
-    edge_id: str
-    events: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
-    alerts: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
-
-    def event(self, at: int, **columns: Any) -> None:
-        """Tell a derived device event."""
-        self.events.append((at, {"edge_id": self.edge_id, "site": self.site, **columns}))
-
-    def alert(self, at: int, **columns: Any) -> None:
-        """Tell an alert."""
-        self.alerts.append((at, {"site": self.site, **columns}))
-
-    def tables(self) -> dict[str, pa.Table]:
-        """Return what was told, in row order, by table."""
-        tables = {}
-        if self.events:
-            tables["device_events"] = device_event_rows([row for _, row in sorted(self.events, key=lambda e: e[0])])
-        if self.alerts:
-            tables["alerts"] = table_of([row for _, row in sorted(self.alerts, key=lambda e: e[0])], ALERTS)
-        return tables
-
-
-def _count_repeats(state: ArrivalState, rows: Rows, repeated: ck.Flags, told: _Told) -> None:
+def _count_repeats(state: ArrivalState, rows: Rows, repeated: ck.Flags, told: Told) -> None:
     """Count repeats by minute of receive time; tell a minute's counts at the first row of another minute."""
     minute = rows.received_us // _REPEAT_GRID_US
     if not state.counted and not repeated.any():
@@ -189,13 +147,13 @@ def _count_repeats(state: ArrivalState, rows: Rows, repeated: ck.Flags, told: _T
     for first, end in changes(minute):
         if minute[first] != state.repeat_minute:
             for speaker in sorted(state.counted):
-                _tell_repeats(told, first, speaker, state.counted[speaker])
+                tell_repeats(told, first, speaker, state.counted[speaker])
             state.counted.clear()
             state.repeat_minute = int(minute[first])
         places = first + np.flatnonzero(repeated[first:end])
         for number in np.unique(rows.clock[places]):
             mine = places[rows.clock[places] == number]
-            counted = state.counted.setdefault(speakers[number], _Counted(first_us=int(rows.received_us[mine[0]])))
+            counted = state.counted.setdefault(speakers[number], Counted(first_us=int(rows.received_us[mine[0]])))
             counted.count += mine.size
             counted.last_us = int(rows.received_us[mine[-1]])
             counted.edge_id = told.edge_id
@@ -203,26 +161,7 @@ def _count_repeats(state: ArrivalState, rows: Rows, repeated: ck.Flags, told: _T
             counted.edge_index = int(rows.edge_index[mine[-1]])
 
 
-def _tell_repeats(told: _Told, at: int, speaker: Speaker, counted: _Counted) -> None:
-    stream, source_kind, source = speaker
-    told.event(
-        at,
-        source_kind=source_kind,
-        source=source,
-        event=DeviceEventKind.REPEAT.value,
-        event_time=counted.last_us,
-        received_time=counted.last_us,
-        from_time=counted.first_us,
-        until_time=counted.last_us,
-        count=counted.count,
-        detail=json.dumps({"stream": STREAM_ORDER[stream]}),
-        edge_id=counted.edge_id,
-        edge_offset=counted.edge_offset,
-        edge_index=derived_index(counted.edge_index, _REPEAT_TELLINGS[stream]),
-    )
-
-
-def _place(state: ArrivalState, rows: Rows, kept: ck.Flags, site: Site, told: _Told) -> tuple[ck.Times, ck.Times]:
+def _place(state: ArrivalState, rows: Rows, kept: ck.Flags, site: Site, told: Told) -> tuple[ck.Times, ck.Times]:
     """Return event times and effective times in row order, and tell what was found about clocks."""
     missing = len(state.speakers) - len(state.clocks)
     if missing:
@@ -257,9 +196,14 @@ def _place(state: ArrivalState, rows: Rows, kept: ck.Flags, site: Site, told: _T
     speakers = list(state.speakers)
     for at in np.flatnonzero(announced).tolist():
         offsets_us = int(previous_us[at]), int(event_us[at] - rows.reader_us[at])
-        _tell_clock(told, rows, at, speakers[rows.clock[at]], offsets_us)
+        tell_clock(told, rows, at, speakers[rows.clock[at]], offsets_us)
     for at in np.flatnonzero(implausible).tolist():
-        _tell_implausible(told, rows, at, speakers[rows.clock[at]])
+        received_us = int(rows.received_us[at])
+        speaker = speakers[rows.clock[at]]
+        last_us = state.complained_us.get(speaker[1:])
+        if last_us is None or abs(received_us - last_us) >= ck.COMPLAIN_EVERY_US:
+            state.complained_us[speaker[1:]] = received_us
+            tell_implausible(told, rows, at, speaker)
     return event_us, effective_us
 
 
@@ -280,48 +224,6 @@ def _modes(speakers: Mapping[Speaker, int], site: Site) -> ck.Codes:
             for _, source_kind, source in speakers
         ],
         dtype=np.int8,
-    )
-
-
-def _tell_clock(told: _Told, rows: Rows, at: int, speaker: Speaker, offsets_us: tuple[int, int]) -> None:
-    stream, source_kind, source = speaker
-    previous_us, offset_us = offsets_us
-    told.event(
-        at,
-        source_kind=source_kind,
-        source=source,
-        event=DeviceEventKind.CLOCK.value,
-        event_time=int(rows.reader_us[at]) + offset_us,
-        received_time=int(rows.received_us[at]),
-        reader_time=int(rows.reader_us[at]),
-        detail=json.dumps(
-            {"stream": STREAM_ORDER[stream], "offset_s": offset_us / 1e6, "previous_offset_s": previous_us / 1e6}
-        ),
-        edge_offset=int(rows.edge_offset[at]),
-        edge_index=derived_index(int(rows.edge_index[at]), _CLOCK_TELLINGS[stream]),
-    )
-
-
-def _tell_implausible(told: _Told, rows: Rows, at: int, speaker: Speaker) -> None:
-    stream, source_kind, source = speaker
-    lag_us = int(rows.received_us[at] - rows.reader_us[at])
-    way = "behind" if lag_us > 0 else "ahead"
-    taken = "times are taken as history published again" if lag_us > 0 else "times are corrected"
-    told.alert(
-        at,
-        alert="clock_implausible",
-        subject_kind=source_kind,
-        subject=source,
-        severity="warning",
-        event_time=int(rows.received_us[at]),
-        detail=json.dumps(
-            {
-                "stream": STREAM_ORDER[stream],
-                "lag_s": lag_us / 1e6,
-                "text": f"its clock is {abs(lag_us) / 86.4e9:.1f} days {way}; {taken}. Set its NTP server, or in the "
-                'site file clock = "arrival" (ignore its times) or clock = "trusted" (they are right)',
-            }
-        ),
     )
 
 

@@ -132,6 +132,7 @@ class TestClocks:
         said = Sayings()
         for second in range(50):
             said.read(second / 10, second - 200_000_000.0).read(second / 10, second - 100_000_000.0, reader="r2")
+            said.device_event(second / 10, "heartbeat", second - 200_000_000.0)
         chunk = said.chunk()
         assert event_times(chunk)[:2] == [-200_000_000.0, -100_000_000.0]
         alerts = derived([chunk], "alerts")

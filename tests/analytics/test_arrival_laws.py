@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics.steps import repeats
@@ -111,7 +111,7 @@ def test_times_of_estimated_clocks_never_exceed_receive_times(chunk: Chunk) -> N
             assert CLOCKS[row["reader"]] is ReaderClock.TRUSTED or row["event_time"] <= row["received_time"]
 
 
-@LAWS
+@settings(LAWS, max_examples=8)
 @given(data=st.data())
 @pytest.mark.slow
 def test_laws_of_the_product_pipeline(data: st.DataObject) -> None:
