@@ -4,6 +4,7 @@
 python -m deploy.local_kafka fetch            fetch the jars into the cache; does nothing where they are there
 python -m deploy.local_kafka start --dir D    format D on first use, start, wait until it answers, print its address
 python -m deploy.local_kafka stop --dir D     stop it
+python -m deploy.local_kafka libs             print where the jars are, for Kafka's own tools
 ```
 
 A directory holds one broker's whole life: `server.properties` with its ports, `data/`, `kafka.log` and, while it
@@ -273,11 +274,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.local_kafka", description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("fetch", help="fetch Kafka's jars into the cache")
+    commands.add_parser("libs", help="print where the jars are")
     for name, text in (("start", "start a broker and wait until it answers"), ("stop", "stop it")):
         commands.add_parser(name, help=text).add_argument("--dir", type=Path, required=True, help="its directory")
     chosen = parser.parse_args(arguments)
     try:
-        return {"fetch": _fetch, "start": _start, "stop": _stop}[chosen.command](chosen)
+        return {"fetch": _fetch, "libs": _libs, "start": _start, "stop": _stop}[chosen.command](chosen)
     except TagtideError as error:
         sys.stderr.write(f"error ({error.code}): {error}\n" + (f"  hint: {error.hint}\n" if error.hint else ""))
         return 1
@@ -293,6 +295,11 @@ def _fetch(_: argparse.Namespace) -> int:
         sys.stderr.write("running it once to archive its classes (10 s)\n")
         train_class_archive(libs)
     sys.stdout.write(f"Kafka {libs.version} is in {libs.directory}\n")
+    return 0
+
+
+def _libs(_: argparse.Namespace) -> int:
+    sys.stdout.write(f"{fetch_libs().directory / 'libs'}\n")
     return 0
 
 

@@ -43,6 +43,7 @@ RECORD_BYTES_LIMIT = 900_000
 """Bytes of a record's value: below the 1,000,000 that producers and 1,048,588 that brokers take by default, with
 room for key, headers and framing."""
 
+_ARROW_SLACK = 1.05  # an Arrow stream has 3 kB of schema and pads each buffer: some per cent of a batch worth cutting
 _RANGE_LIMIT = 2**63  # edge offsets are 64-bit integers
 _FRAGMENTS_LIMIT = 10_000  # 9 GB at the default limit: no payload of MQTT (256 MB) comes near
 
@@ -312,12 +313,14 @@ def _headers(chunk: ChunkId) -> tuple[tuple[str, bytes], ...]:
 
 def _arrow_values(batch: pa.RecordBatch, record_bytes_limit: int) -> Iterator[bytes]:
     """Yield Arrow streams of a batch's rows, each within the limit unless it is of a single row."""
-    value = _arrow_stream(batch)
-    if len(value) <= record_bytes_limit or batch.num_rows <= 1:
-        yield value
-        return
-    rows = max(1, batch.num_rows * record_bytes_limit // len(value))
-    rows = min(rows, batch.num_rows - 1)  # the schema's share shrinks with the rows: go on until it fits
+    parts = -(-int(batch.nbytes * _ARROW_SLACK) // record_bytes_limit)
+    if parts <= 1 or batch.num_rows <= 1:
+        value = _arrow_stream(batch)
+        if len(value) <= record_bytes_limit or batch.num_rows <= 1:
+            yield value
+            return
+        parts = 2  # a small limit, of which the schema takes much
+    rows = -(-batch.num_rows // parts)
     for start in range(0, batch.num_rows, rows):
         yield from _arrow_values(batch.slice(start, rows), record_bytes_limit)
 
