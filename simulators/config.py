@@ -9,7 +9,7 @@ from typing import Any
 from devices.errors import UsageError
 from simulators.faults import Fault
 from simulators.propagation import PropagationLaw
-from simulators.radio import RadioLaw
+from simulators.radio_law import RadioLaw
 from simulators.shoppers import ShopperHabits
 from simulators.staff import StaffHabits
 
@@ -110,6 +110,8 @@ PRESETS: Mapping[str, DayConfig] = {
         hours=1 / 6,
         items=60,
         zones=10,
+        width_m=18.0,
+        depth_m=15.0,
         antennas=12,
         mean_read_interval_s=8.0,
         deliveries=1,

@@ -155,21 +155,21 @@ class StoreDay:
 
     def _move_tags(self, at_us: int) -> None:
         """Tell the radio about tags that were moved: touched ones in a new posture, carried ones at their place."""
-        world, radio = self.world, self.radio
+        world, tags = self.world, self.radio.tags
         touched = world.drain_touched()
         if touched:
             gone = [item for item in touched if item not in world.resting and item not in world.carriers]
             here = [item for item in touched if item in world.resting or item in world.carriers]
-            radio.remove(gone)
+            tags.remove(gone)
             places = [
                 world.carriers[item].position(at_us) if item in world.carriers else world.resting[item] for item in here
             ]
-            radio.place(
+            tags.place(
                 here, [x for x, _ in places], [y for _, y in places], carried=[item in world.carriers for item in here]
             )
         if world.carriers:
             carried = list(world.carried(at_us))
-            radio.move([c[0] for c in carried], [c[1] for c in carried], [c[2] for c in carried])
+            tags.move([c[0] for c in carried], [c[1] for c in carried], [c[2] for c in carried])
 
     def _carry(self, sent: list[Sent]) -> list[Publication]:
         """Delay publications on their way; those of one topic stay in order."""

@@ -20,7 +20,7 @@ TX_POWER_DBM = 30.0
 """Conducted power that each antenna is driven with."""
 ANTENNA_GAIN_DBI = 6.0
 """Gain of a ceiling panel antenna, circular polarisation."""
-BEAMWIDTH_DEG = 75.0
+BEAMWIDTH_DEG = 90.0
 """Half-power beam width of such an antenna."""
 FLOOR_SHARE = 0.6
 """Part of the opening stock that lies on shelves; the rest is in the back room."""

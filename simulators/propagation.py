@@ -55,15 +55,15 @@ class PropagationField:
         grid_x, grid_y = np.meshgrid(x, y)
         cells = np.column_stack([grid_x.ravel(), grid_y.ravel()])
         self.expected_db = np.stack(
-            [expected_gain_db(antenna, cells, plan.site.walls, law) for _, antenna in plan.antennas]
+            [expected_gain_db(antenna, cells, plan.site.walls, law) for _, antenna in plan.antennas], axis=1
         ).astype(np.float32)
-        """Gain by law alone: antennas by cells, what an observer without a survey can know."""
-        self.installation_db = law.installation_db * rng.standard_normal((len(plan.antennas), 1))
+        """Gain by law alone, cells by antennas: what an observer without a survey can know."""
+        self.installation_db = law.installation_db * rng.standard_normal(len(plan.antennas))
         """What installation adds to each antenna's gain."""
         self.gain_db = (
             self.expected_db + self.installation_db + _shadow_fields(len(plan.antennas), x, y, law, rng)
         ).astype(np.float32)
-        """Gain with this store's shadowing: antennas by cells."""
+        """Gain with this store's installation and shadowing, cells by antennas."""
 
     def cell(self, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """Return the cell number of places in metres."""
@@ -120,12 +120,12 @@ def _shadow_fields(
 
     Each feature is the cosine of a plane wave, which splits into factors of x and y.
     """
-    fields = np.empty((antennas, len(y) * len(x)))
+    fields = np.empty((len(y) * len(x), antennas))
     for antenna in range(antennas):
         wave_x, wave_y = rng.standard_normal((2, _WAVES)) / law.shadow_distance_m
         turn_x = np.outer(x, wave_x) + rng.uniform(0.0, 2.0 * np.pi, _WAVES)
         turn_y = np.outer(y, wave_y)
         field = np.einsum("yw,xw->yx", np.cos(turn_y), np.cos(turn_x))
         field -= np.einsum("yw,xw->yx", np.sin(turn_y), np.sin(turn_x))
-        fields[antenna] = field.ravel()
+        fields[:, antenna] = field.ravel()
     return np.asarray(fields * law.shadow_db * np.sqrt(2.0 / _WAVES))

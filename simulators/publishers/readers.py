@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from devices.site.model import Reader
 from simulators.publishers.sent import Sent, microsecond_text, millisecond_text, nanosecond_text, second_text
-from simulators.radio import AirReads
+from simulators.radio_law import AirReads
 
 REPORT_INTERVAL_US = 1_000_000
 """How often readers that batch send a report."""
@@ -139,20 +139,16 @@ class _Intervals:
         interval = (columns[0] - self._phase_us) // REPORT_INTERVAL_US
         ended = int(np.searchsorted(interval, (until_us - self._phase_us) // REPORT_INTERVAL_US))
         self._waiting = [tuple(column[ended:] for column in columns)] if ended < len(interval) else []
+        if not ended:
+            return []
         edges = [0, *(np.flatnonzero(np.diff(interval[:ended])) + 1).tolist(), ended]
-        return [self._report(columns, int(interval[a]), slice(a, b)) for a, b in pairwise(edges) if b > a]
-
-    def _report(self, columns: tuple[npt.NDArray[Any], ...], interval: int, rows: slice) -> _Report:
-        time_us, antenna, item, rssi, frequency, phase = (column[rows] for column in columns)
-        return _Report(
-            end_us=(interval + 1) * REPORT_INTERVAL_US + self._phase_us,
-            time_us=time_us.tolist(),
-            port=(antenna - self._first).tolist(),
-            item=item.tolist(),
-            rssi_dbm=rssi.tolist(),
-            frequency_khz=frequency.tolist(),
-            phase_deg=phase.tolist(),
-        )
+        ends_us = ((interval[edges[:-1]] + 1) * REPORT_INTERVAL_US + self._phase_us).tolist()
+        time_us, antenna, *others = (column[:ended] for column in columns)
+        lists = [values.tolist() for values in (time_us, antenna - self._first, *others)]
+        return [
+            _Report(end_us, *(values[first:last] for values in lists))
+            for end_us, (first, last) in zip(ends_us, pairwise(edges), strict=True)
+        ]
 
 
 class ZebraPublisher:

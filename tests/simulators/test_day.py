@@ -12,7 +12,7 @@ from devices.publication import LoggedPublication, Publication
 from devices.site.file import parse_site
 from simulators.config import PRESETS, DayConfig, preset
 from simulators.day import StoreDay
-from simulators.radio import RadioLaw
+from simulators.radio_law import RadioLaw
 from simulators.site_toml import site_toml
 from tests.simulators.conftest import RunDay
 

@@ -16,7 +16,7 @@ from simulators.publishers.feeds import Feeds
 from simulators.publishers.readers import ImpinjPublisher, TagtidePublisher, ZebraPublisher
 from simulators.publishers.sensors import Climate
 from simulators.publishers.sent import Sent
-from simulators.radio import AirReads
+from simulators.radio_law import AirReads
 from simulators.streams import random_stream
 from tests.shared_data import shared_path
 from tests.simulators.conftest import RunDay

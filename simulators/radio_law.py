@@ -1,0 +1,82 @@
+"""The laws of tags and readers on the air: every parameter with its unit, and what a read on the air is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+CHANNELS_KHZ = (865_700, 866_300, 866_900, 867_500)
+"""The four high-power channels of ETSI EN 302 208."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RadioLaw:
+    """Parameters of tags and readers."""
+
+    tx_power_dbm: float = 30.0
+    """Conducted power of every antenna."""
+    tag_gain_dbi: float = 2.0
+    """Peak gain of a tag's dipole."""
+    sensitivity_dbm: float = -16.5
+    """Mean power that wakes a tag among its like: chips wake at -20 dBm or less, stacked goods cost the rest."""
+    sensitivity_spread_db: float = 1.3
+    """Standard deviation of sensitivity from tag to tag."""
+    link_spread_db: float = 3.0
+    """Standard deviation of what a tag's immediate surroundings do to one antenna's signal, one way; drawn anew
+    whenever the tag is moved."""
+    orientation_floor_db: float = 8.0
+    """How deep the null of a tag's dipole is at most."""
+    body_loss_db: float = 3.0
+    """Mean one-way loss to a carried tag, by the body beside it; its spread is the same."""
+    rest_k_db: float = 7.0
+    """Rician K factor of fading from read to read of a tag at rest."""
+    moving_k_db: float = 3.0
+    """Rician K factor for a carried tag."""
+    wake_width_db: float = 0.6
+    """Width of the logistic law of answering over power above sensitivity."""
+    modulation_loss_db: float = 5.0
+    """What backscatter loses in the tag."""
+    rssi_noise_db: float = 0.5
+    """Standard deviation of the reader's measurement."""
+    backscatter_spread_db: float = 6.0
+    """Standard deviation of what a tag's reflection towards one antenna differs by, drawn anew whenever the tag is
+    moved: it shows in RSSI and not in whether the tag wakes."""
+    rssi_offset_db: float = 2.0
+    """Standard deviation, from antenna port to antenna port, of what the reader's RSSI is off by."""
+    receiver_sensitivity_dbm: float = -84.0
+    """Weaker answers are not heard."""
+    dwell_s: float = 0.5
+    """How long a reader stays on one antenna."""
+    window_s: float = 1.0
+    """Longest time for which everything is taken to stand still: carried tags are where they are in its middle."""
+    reads_per_second: float = 250.0
+    """Singulations per second that a reader manages, slotted ALOHA overhead included."""
+    sessions: int = 1
+    """Gen2 sessions in use; where there are several, neighbouring readers take different ones."""
+    persistence_moving_s: float = 4.0
+    """Longest persistence of a carried tag: it loses power in nulls and forgets."""
+    persistence_spread: float = 0.2
+    """Relative standard deviation of persistence from tag to tag."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AirReads:
+    """Reads on the air, column by column, in order of time."""
+
+    time_us: npt.NDArray[np.int64]
+    """True time."""
+    reader: npt.NDArray[np.int64]
+    """Reader number."""
+    antenna: npt.NDArray[np.int64]
+    """Antenna number over all readers."""
+    item: npt.NDArray[np.int64]
+    """Item number."""
+    rssi_dbm: npt.NDArray[np.float64]
+    """Received signal strength as measured, not yet rounded."""
+    frequency_khz: npt.NDArray[np.int64]
+    """Carrier."""
+    phase_deg: npt.NDArray[np.float64]
+    """Backscatter phase, 0 to 360."""
+
+    def __len__(self) -> int:
+        return len(self.time_us)
