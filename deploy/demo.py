@@ -37,6 +37,8 @@ from simulators.day import StoreDay
 from simulators.faults import ClockSkew, DarkReader, Duplicate, Fault, Garbled
 from simulators.site_toml import site_toml
 
+ITEMS = 1000
+"""Units in the store at opening: as many as two cores can follow for a day in two minutes."""
 IN_FLIGHT = 400
 """Publications that may be on their way from simulator to edge log: half of what the broker is set to hold at once."""
 LOOK_INTERVAL_S = 4.0
@@ -53,7 +55,7 @@ class DemoConfig:
 
     data: Path
     """Data directory."""
-    hours: float = 10.0
+    hours: float = 8.0
     """Length of the trading day."""
     seconds: float = 110.0
     """Shortest wall time for it; a slow machine takes as long as it needs."""
@@ -87,7 +89,7 @@ def run_demo(config: DemoConfig, stop: Callable[[], bool]) -> None:
     """
     console = Console(highlight=False)
     _prepare(config.data)
-    day = StoreDay(preset("demo", seed=config.seed, hours=config.hours, faults=_faults(config.hours)))
+    day = StoreDay(preset("demo", seed=config.seed, hours=config.hours, items=ITEMS, faults=_faults(config.hours)))
     site_file = config.data / "site.toml"
     site_file.write_text(site_toml(day.site, comment="The demo's simulated store"), "utf-8")
     data = DataDirectory(config.data)

@@ -69,7 +69,7 @@ def _print_items(console: Console, connection: duckdb.DuckDBPyConnection, day: S
     rows = ask(
         connection,
         """SELECT epc_hex, gtin, zone, from_time AS since, confidence FROM locations
-        WHERE until_time IS NULL ORDER BY from_time DESC, epc_hex""",
+        WHERE until_time IS NULL ORDER BY hash(epc_hex)""",
     )
     rows = rows.slice(0, ITEMS_SHOWN).to_pylist()
     names = {product.gtin: product.name for product in day.plan.products}
@@ -85,7 +85,7 @@ def _print_items(console: Console, connection: duckdb.DuckDBPyConnection, day: S
         }
         for row in rows
     ]
-    print_answer(console, pa.Table.from_pylist(shown), title="the ten items that moved last")
+    print_answer(console, pa.Table.from_pylist(shown), title="ten items, picked blindly")
 
 
 def _print_replenishment(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
