@@ -6,8 +6,9 @@ an item lies still - shadowing, orientation, what it touches - so many reads of 
 than one. *Fading spread* is drawn anew with each read. Keeping them apart is what makes evidence saturate: an antenna
 that heard an item a hundred times says where it is little better than one that heard it ten times.
 
-That an antenna did not hear an item says nothing here: on simulated stores it added nothing to what the antennas that
-did hear it say, and it needs to be known which antennas ran.
+*Which* antennas hear an item, and in what shares, is evidence of its own, as far as antennas are taken to run alike.
+That one antenna did not hear it says no more here than its share going to others does: beside that, misses added
+nothing on simulated stores, and they need to be known from antennas that did not run.
 """
 
 import math
@@ -33,13 +34,18 @@ PATH_LOSS_EXPONENT = 2.2
 TAG_DB = -13.0
 """What a tag does to RSSI both ways: its gain (2 x 2 dBi), polarisation (2 x -3 dB), its turn away from the antenna
 (2 x -3 dB) and modulation (-5 dB)."""
-EDGE_DBM = -69.0
+EDGE_DBM = -67.0
 """RSSI at which tags stop answering at 30 dBm: 2 x -18 dBm of sensitivity - 30 dBm - 5 dB of modulation, and fading
 that lets the lucky ones through."""
-PLACE_SPREAD_DB = 8.0
-"""Standard deviation of what stays, in RSSI, that is both ways: shadowing 2 x 3 dB, tag 2 x 2 dB, orientation."""
-FADING_SPREAD_DB = 4.5
-"""Standard deviation from read to read: Rician with 9 dB of direct path, both ways."""
+PLACE_SPREAD_DB = 11.0
+"""Standard deviation of what stays, in RSSI, that is both ways: shadowing 2 x 3 dB, what the tag touches 2 x 3 dB, its
+orientation 2 x 2.5 dB, cable and antenna 2 x 1.5 dB, reflection 3 dB."""
+FADING_SPREAD_DB = 6.0
+"""Standard deviation from read to read: Rician with 7 dB of direct path, both ways."""
+ANSWER_SPREAD_DB = 9.0
+"""Standard deviation of what decides whether a tag is heard, in RSSI."""
+STRAY_CHANCE = 1e-3
+"""Chance that an antenna hears a tag that the law does not let it hear."""
 TAIL_DEGREES = 4.0
 """Degrees of freedom of the tails: carried, covered and reflected tags are far off the law, and often."""
 
@@ -70,6 +76,8 @@ class RadioTables:
     """A by M: mean RSSI."""
     share: npt.NDArray[np.float32]
     """A by M: of the reads of a tag in a cell, the share that falls to each antenna."""
+    log_share: npt.NDArray[np.float32]
+    """Its logarithm."""
     likelihood: npt.NDArray[np.float32]
     """A by bins by M: probability density of a read, by this antenna with this RSSI, of a tag in a cell."""
     newcomer: npt.NDArray[np.float32]
@@ -105,7 +113,7 @@ def tabulate(places: Places, law: RadioLaw) -> RadioTables:
     real_readers = places.antenna_reader[: len(places.antennas)]
     taught = mean_rssi_dbm(places) + law.offset_db[:, None]
     spread = math.hypot(PLACE_SPREAD_DB, FADING_SPREAD_DB)
-    answers = 0.5 * (1.0 + _erf((taught - EDGE_DBM) / (spread * math.sqrt(2.0)))) + 1e-4
+    answers = 0.5 * (1.0 + _erf((taught - EDGE_DBM) / (ANSWER_SPREAD_DB * math.sqrt(2.0)))) + STRAY_CHANCE
     share_real = answers / answers.sum(axis=0)
     measured = taught + law.level_db[real_readers][:, None]
     mean = np.array([measured[list(own)].max(axis=0) for own in places.antenna_members])
@@ -117,6 +125,7 @@ def tabulate(places: Places, law: RadioLaw) -> RadioTables:
     return RadioTables(
         mean_dbm=mean.astype(np.float32),
         share=share.astype(np.float32),
+        log_share=np.log(share).astype(np.float32),
         likelihood=likelihood.astype(np.float32),
         newcomer=np.log(likelihood.mean(axis=2)).astype(np.float32),
     )

@@ -28,27 +28,32 @@ import numpy.typing as npt
 
 from analytics.location.radio import FADING_SPREAD_DB, PLACE_SPREAD_DB
 
-SETTLED_SLOTS = 6
-"""Antennas that are remembered of an item that lies still. More than six change nothing on simulated stores."""
+SETTLED_SLOTS = 10
+"""Antennas that are remembered of an item that lies still. With too few, an antenna that was forgotten speaks for a
+move when it is heard again; where 48 hang over 600 m2, about ten hear an item."""
 DOUBT_SLOTS = 4
 """Antennas that are remembered while in doubt: it lasts a few reads."""
-MOVE_LOG_PRIOR = -6.0
-"""Logarithm of the probability that an item moves between two reads: 1 in 400."""
+MOVE_LOG_PRIOR = -7.0
+"""Logarithm of the probability that an item moves between two reads: 1 in 1,100."""
 MOVE_PER_S = 1.0 / 3600.0
 """What each second without a read adds to it: once an hour."""
-MOVED_ODDS = 10.0
+MOVED_ODDS = 11.0
 """Logarithm of the odds at which an item has moved: e^4 to 1 after the prior."""
 FORGET_S_MIN = 6.0
 """Evidence decays with the age of the pile, so that a carried item is where it is and not where it came from; it lasts
 at least this long,"""
-FORGET_S_MAX = 120.0
-"""and no longer than this: surroundings change, and six means of two minutes are as good as it gets."""
+FORGET_S_MAX = 240.0
+"""and no longer than this: surroundings change, and what four minutes tell is as good as it gets."""
 INDEPENDENT_S = 0.25
 """Reads of an item closer than this share their fading and count for less."""
-SHARE_PRIOR = 1.0
-"""Weight, in reads, of the law's shares of the antennas beside the shares that an item shows."""
-RSSI_FREE_TRUST = 3.0
-"""An antenna that reports no RSSI says by its reading alone; many reads of it count as this many."""
+SHARE_PRIOR = 8.0
+"""Weight, in reads, of the law's shares of the antennas beside the shares that an item shows: readers take turns and
+tags keep quiet for a while, so that shares jump about more than chance would have it."""
+SHARE_TRUST = 2.0
+"""Which antennas hear an item, and how often, says where it is, beside RSSI. All of its reads together count as this
+many independent ones at most: whether an antenna wakes a tag depends on how the tag lies, as RSSI does."""
+SHARE_TRUST_READS = 3.0
+"""Reads at which half of that trust is reached."""
 WEIGHT_MIN = 0.05
 """Slots that have decayed below this are free."""
 
@@ -98,6 +103,7 @@ def absorb(  # noqa: PLR0917 - kernels take their arrays one by one
     times_us: Int64s,
     mean_dbm: Floats32,
     share: Floats32,
+    log_share: Floats32,
     likelihood: Floats32,
     newcomer: Floats32,
     tracks: Tracks,
@@ -112,8 +118,9 @@ def absorb(  # noqa: PLR0917 - kernels take their arrays one by one
         bins: RSSI bin of each read.
         rssi: RSSI of each read, dBm; NaN for none.
         times_us: Effective time of each read.
-        mean_dbm: As in `RadioTables`, like the next three.
+        mean_dbm: As in `RadioTables`, like the next four.
         share: See there.
+        log_share: See there.
         likelihood: See there.
         newcomer: See there.
         tracks: By item number; changed.
@@ -137,6 +144,7 @@ def absorb(  # noqa: PLR0917 - kernels take their arrays one by one
             times_us[row],
             mean_dbm,
             share,
+            log_share,
             likelihood,
             newcomer,
             cells,
@@ -156,6 +164,7 @@ def _take(  # noqa: PLR0917
     time_us: int,
     mean_dbm: Floats32,
     share: Floats32,
+    log_share: Floats32,
     likelihood: Floats32,
     newcomer: Floats32,
     cells: Floats32,
@@ -176,7 +185,9 @@ def _take(  # noqa: PLR0917
     if total > WEIGHT_MIN:
         stay = _log_stay(track, antenna, rssi, total, mean_dbm[antenna, track.cell], share[antenna, track.cell])
         if track.odds > 0:
-            move = _log_move(track, antenna, rssi_bin, rssi, doubt_total, mean_dbm, share, likelihood, cells, powers)
+            move = _log_move(
+                track, antenna, rssi_bin, rssi, doubt_total, mean_dbm, share, log_share, likelihood, cells, powers
+            )
         else:
             move = newcomer[antenna, rssi_bin]
         gain = weight * (move - stay)
@@ -299,12 +310,13 @@ def _log_move(  # noqa: PLR0917
     total: Number,
     mean_dbm: Floats32,
     share: Floats32,
+    log_share: Floats32,
     likelihood: Floats32,
     cells: Floats32,
     powers: Int32s,
 ) -> Number:
     """Return the log-density of a read if the item is where the doubtful reads say."""
-    weigh_cells(track.doubt_antenna, track.doubt_weight, track.doubt_dbm, mean_dbm, share, cells, powers)
+    weigh_cells(track.doubt_antenna, track.doubt_weight, track.doubt_dbm, mean_dbm, log_share, cells, powers)
     by_law, law_share, mass = _ZERO, _ZERO, _ZERO
     densities, shares = likelihood[antenna, rssi_bin], share[antenna]
     for cell in range(len(cells)):
@@ -324,7 +336,7 @@ def weigh_cells(  # noqa: PLR0917
     weights: Floats32,
     means: Floats32,
     mean_dbm: Floats32,
-    share: Floats32,
+    log_share: Floats32,
     cells: Floats32,
     powers: Int32s,
 ) -> int:
@@ -334,20 +346,22 @@ def weigh_cells(  # noqa: PLR0917
     exponentials are our own, so that the result is the same on every machine.
     """
     cells[:] = _ZERO
+    total = np.float32(SHARE_TRUST_READS)
+    for slot in range(len(weights)):
+        total += weights[slot]
     for slot in range(len(weights)):
         if weights[slot] <= WEIGHT_MIN:
             continue
+        trust, shares = np.float32(SHARE_TRUST) * weights[slot] / total, log_share[antennas[slot]]
         if np.isnan(means[slot]):
-            trust = np.float32(RSSI_FREE_TRUST) * weights[slot] / (weights[slot] + np.float32(2.0))
-            shares = share[antennas[slot]]
             for cell in range(len(cells)):
-                cells[cell] += trust * np.float32(math.log(shares[cell]))
+                cells[cell] += trust * shares[cell]
         else:
             scale = _HALF / (_PLACE_VARIANCE + _FADING_VARIANCE / weights[slot])
             level, expected = means[slot], mean_dbm[antennas[slot]]
             for cell in range(len(cells)):
                 off = level - expected[cell]
-                cells[cell] -= off * off * scale
+                cells[cell] += trust * shares[cell] - off * off * scale
     best = 0
     for cell in range(len(cells)):
         if cells[cell] > cells[best]:
@@ -376,7 +390,7 @@ def _exponentiate(values: Floats32, top: Number, powers: Int32s) -> None:
 def believe(  # noqa: PLR0917
     touched: Int32s,
     mean_dbm: Floats32,
-    share: Floats32,
+    log_share: Floats32,
     zone_cells: Int64s,
     tracks: Tracks,
     belief: Floats32,
@@ -388,11 +402,11 @@ def believe(  # noqa: PLR0917
     for index in range(len(touched)):
         track = tracks[touched[index]]
         track.cell = weigh_cells(
-            track.settled_antenna, track.settled_weight, track.settled_dbm, mean_dbm, share, cells, powers
+            track.settled_antenna, track.settled_weight, track.settled_dbm, mean_dbm, log_share, cells, powers
         )
         _pool_zones(cells, zone_cells, belief[index])
         if track.odds > 0:
-            weigh_cells(track.doubt_antenna, track.doubt_weight, track.doubt_dbm, mean_dbm, share, cells, powers)
+            weigh_cells(track.doubt_antenna, track.doubt_weight, track.doubt_dbm, mean_dbm, log_share, cells, powers)
             _pool_zones(cells, zone_cells, doubt)
             moved = np.float32(math.exp(track.odds + MOVE_LOG_PRIOR))
             for zone in range(len(doubt)):

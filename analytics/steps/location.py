@@ -268,6 +268,7 @@ def _absorb(state: LocationState, reads: dict[str, Column]) -> npt.NDArray[np.in
         reads["time_us"],
         state.tables.mean_dbm,
         state.tables.share,
+        state.tables.log_share,
         state.tables.likelihood,
         state.tables.newcomer,
         state.tracks,
@@ -280,7 +281,7 @@ def _absorb(state: LocationState, reads: dict[str, Column]) -> npt.NDArray[np.in
 def _believe(state: LocationState, items: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
     """Return the belief about zones, items by zones."""
     belief = np.empty((len(items), state.places.zones), dtype=np.float32)
-    tracks.believe(items, state.tables.mean_dbm, state.tables.share, state.places.zone_cells, state.tracks, belief)
+    tracks.believe(items, state.tables.mean_dbm, state.tables.log_share, state.places.zone_cells, state.tracks, belief)
     return belief
 
 
