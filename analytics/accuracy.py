@@ -7,21 +7,28 @@ Three quantities go in:
 
 * *book*: what the business systems say is on hand. `None` for a GTIN that they never mentioned.
 * *seen*: distinct items (EPCs) that are located on site and not sold.
-* *on hand*: the estimate of what is really there: seen, plus what is there and not seen (`estimate_on_hand`).
+* *on hand*: the estimate of what is really there (`estimate_on_hand`): seen, plus what is there and not seen, less what
+  is told to be gone and still seen.
 
 Items never read - tags that no antenna hears, goods without a tag - are in no count of ours. `estimate_on_hand` allows
-for them in its interval, by the coverage that the site has shown. A GTIN of which no tag was ever read is *not
-observed*: it has no on-hand estimate of its own and is left out of numerator and denominator alike.
+for them by an assumed share, since nothing that a site publishes shows them: a till that reads tags misses the same
+ones. A GTIN of which no tag was ever read is *not observed*: it has no on-hand estimate of its own and is left out of
+numerator and denominator alike.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 INTERVAL_PROBABILITY = 0.9
 """The on-hand interval is meant to hold the truth with this probability."""
-UNSEEN_LIMIT = 100_000
-"""Units beyond which the count of unseen units is not followed; no site of ours is near it."""
+UNSEEN_PROBABILITY = 0.9999
+"""The distribution of units never read is followed until it holds this much."""
+UNSEEN_LIMIT = 10_000
+"""Units beyond which it is not followed in any case; no site of ours is near it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,49 +127,66 @@ def on_shelf_availability(available: int, known: int) -> float | None:
     return None if known == 0 else available / known
 
 
-def estimate_on_hand(seen: int, hidden: int, still_there: float, coverage: Coverage) -> OnHand:
-    """Estimate units on hand from units seen.
+def estimate_on_hand(located: int, still_there: Sequence[float], leaving: int, coverage: Coverage) -> OnHand:
+    """Estimate units on hand from units located.
 
-    Three kinds of unit are on hand: those seen; of the `hidden`, which fell silent without leaving through an exit or
-    being sold, a share `still_there`; and those that were never read. With c the coverage, the number never read
-    beside n units read is negative binomial; over the beta distribution of c it is beta negative binomial, whose 5th
-    and 95th percentiles bound the interval. Its expectation is taken as n (1 - E c) / E c.
+    On hand are: the located units; of those that fell silent without explanation, each with its probability of being
+    still there; and those that were never read. Less the units that a till or a transfer has told to be gone and that
+    no silence has shown yet. With c the coverage, the number never read beside n units read is negative binomial, and
+    over the beta distribution of c beta negative binomial; its expectation is taken as n (1 - E c) / E c. The number
+    of silent units that are there is a sum of independent coins. The interval is the shortest run of whole units that
+    holds `INTERVAL_PROBABILITY` of the two together: at least that, since units are whole, and for a few units more.
 
     Args:
-        seen: Units located and not sold.
-        hidden: Units that fell silent inside the site, lately.
-        still_there: Probability that such a unit is still there.
+        located: Units located and not sold.
+        still_there: Per silent unit, the probability that it is still there.
+        leaving: Units told to be gone that are still counted in `located`.
         coverage: Probability that a unit on site has ever been read.
 
     Returns:
         The estimate with its `INTERVAL_PROBABILITY` interval; the interval is that of the model, and its coverage of
         the truth is measured in `docs/accuracy.md`.
     """
-    tail = (1.0 - INTERVAL_PROBABILITY) / 2.0
-    expected_hidden = still_there * hidden
-    units = (seen + expected_hidden) / coverage.mean
-    spread = 1.645 * math.sqrt(hidden * still_there * (1.0 - still_there))
-    hidden_low = max(0.0, math.floor(expected_hidden - spread))
-    hidden_high = min(float(hidden), math.ceil(expected_hidden + spread))
-    low = seen + hidden_low + _unseen_quantile(seen, coverage, tail)
-    high = seen + hidden_high + _unseen_quantile(seen + hidden, coverage, 1.0 - tail)
-    return OnHand(units=units, low=min(low, units), high=max(high, units))
+    expected = math.fsum([located, *still_there])
+    units = max(0.0, expected / coverage.mean - leaving)
+    mass = np.convolve(_coins(still_there), _never_read(round(expected), coverage))
+    low, high = _shortest(mass, INTERVAL_PROBABILITY)
+    base = located - leaving
+    return OnHand(units=units, low=min(max(0.0, base + low), units), high=max(base + high, units))
 
 
-def _unseen_quantile(read: int, coverage: Coverage, probability: float) -> int:
-    """Return a percentile of the number of units never read beside `read` that were: beta negative binomial.
+def _shortest(mass: npt.NDArray[np.float64], probability: float) -> tuple[int, int]:
+    """Return first and last place of the shortest run of a distribution that holds a share of it; the first of ties."""
+    total = np.concatenate([[0.0], np.cumsum(mass)])
+    ends = np.searchsorted(total, total[:-1] + probability * total[-1] - 1e-12)  # total[end] - total[start] suffices
+    starts = np.arange(len(mass))
+    lengths = np.where(ends < len(total), ends - starts, len(total))
+    start = int(np.argmin(lengths))
+    return start, int(ends[start]) - 1
 
-    P(0) = B(a + n, b) / B(a, b) with n = read; P(u + 1) / P(u) = (n + u) (b + u) / ((u + 1) (a + n + b + u)).
+
+def _coins(probabilities: Sequence[float]) -> npt.NDArray[np.float64]:
+    """Return the distribution of how many of some independent coins show heads: Poisson binomial."""
+    mass = np.ones(1)
+    for probability in sorted(probabilities):
+        mass = np.convolve(mass, np.array([1.0 - probability, probability]))
+    return mass
+
+
+def _never_read(read: int, coverage: Coverage) -> npt.NDArray[np.float64]:
+    """Return the distribution of units never read beside `read` that were, up to `UNSEEN_PROBABILITY`.
+
+    Beta negative binomial, n = read: P(0) = B(a + n, b) / B(a, b),
+    P(u + 1) / P(u) = (n + u) (b + u) / ((u + 1) (a + n + b + u)).
     """
-    if read == 0:
-        return 0
     a, b, n = coverage.seen, coverage.missed, float(read)
+    if read == 0:
+        return np.ones(1)
     log_mass = math.lgamma(a + n) + math.lgamma(a + b) - math.lgamma(a + n + b) - math.lgamma(a)
-    mass, total, unseen = math.exp(log_mass), 0.0, 0
-    while unseen < UNSEEN_LIMIT:
-        total += mass
-        if total >= probability:
-            break
-        mass *= (n + unseen) * (b + unseen) / ((unseen + 1) * (a + n + b + unseen))
-        unseen += 1
-    return unseen
+    masses = [math.exp(log_mass)]
+    total = masses[0]
+    while total < UNSEEN_PROBABILITY and len(masses) < UNSEEN_LIMIT:
+        unseen = len(masses) - 1
+        masses.append(masses[-1] * (n + unseen) * (b + unseen) / ((unseen + 1) * (a + n + b + unseen)))
+        total += masses[-1]
+    return np.array(masses)

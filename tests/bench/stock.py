@@ -1,0 +1,85 @@
+"""`python -m tests.bench.stock DIR...`: on-hand estimates of simulated days beside their truth.
+
+Each DIR is what `tagtide simulate --out DIR` wrote, replayed with `--data DIR/data`. With `--again`, the inventory step
+is run once more over the landed business events, shelf rows and location rows, which takes seconds.
+"""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from deltalake import DeltaTable
+from rich.console import Console
+from rich.table import Table
+
+from analytics.evaluation.stock import StockScore, compare_stock, read_true_stock
+from analytics.schemas import INVENTORY
+from analytics.step import Arrived
+from analytics.steps.inventory import InventoryStep
+from devices.schemas import TIMESTAMP
+from devices.site.file import load_site
+
+_COLUMNS = ("rows", "held", "above", "below", "bias", "|error|", "width", "accuracy", "true accuracy")
+
+
+def main() -> None:
+    """Print one line per day."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.stock", description=__doc__)
+    parser.add_argument("days", nargs="+", type=Path)
+    parser.add_argument("--again", action="store_true", help="run the inventory step again over the landed tables")
+    options = parser.parse_args()
+    table = Table(title="on-hand estimates beside the truth; units per GTIN")
+    for column in ("day", *_COLUMNS):
+        table.add_column(column, justify="right")
+    for day in options.days:
+        rows = run_again(day) if options.again else landed(day, "inventory")
+        score = compare_stock(rows, read_true_stock(day / "truth_stock.csv"))
+        table.add_row(str(day), *(_cells(score) if score is not None else ["-"] * len(_COLUMNS)))
+    Console(width=130).print(table)
+
+
+def _cells(score: StockScore) -> list[str]:
+    shares = [f"{share:.1%}" for share in (score.held_share, score.above_share, score.below_share)]
+    units = [f"{value:+.2f}" for value in (score.bias_units,)]
+    units += [f"{value:.2f}" for value in (score.error_units, score.width_units)]
+    books = ["-" if value is None else f"{value:.1%}" for value in (score.estimated_accuracy, score.true_accuracy)]
+    return [str(score.rows), *shares, *units, *books]
+
+
+def landed(day: Path, name: str) -> pa.Table:
+    """Return a table of a day's lake."""
+    return DeltaTable(day / "data" / "lake" / name).to_pyarrow_table()
+
+
+def run_again(day: Path) -> pa.Table:
+    """Return the rows of the inventory step over a day's landed tables, taken as one chunk."""
+    site = load_site(day / "site.toml")
+    tables = {name: landed(day, name) for name in ("business_events", "shelves", "locations")}
+    event_time = {"business_events": "event_time", "shelves": "from_time", "locations": "as_of_time"}
+    orders = {name: [(event_time[name], "ascending")] for name in tables}
+    orders["locations"] += [("epc_hex", "ascending"), ("revision", "descending")]
+    tables = {name: table.sort_by(orders[name]) for name, table in tables.items()}
+    step = InventoryStep()
+    _, outputs = step.step(step.initial(site), _arrived(site.id, tables), site)
+    return outputs.get("inventory", INVENTORY.empty_table())
+
+
+def _arrived(site: str, tables: Mapping[str, pa.Table]) -> Arrived:
+    business = tables["business_events"].combine_chunks().to_batches()
+    times = tables["business_events"]["event_time"].cast(TIMESTAMP).cast(pa.int64()).to_numpy()
+    latest = tables["locations"]["as_of_time"].cast(TIMESTAMP).cast(pa.int64()).to_numpy()
+    return Arrived(
+        site=site,
+        edge_id="again",
+        batches={"business_events": business[0]} if business else {},
+        effective_us={"business_events": times},
+        watermark_us=int(max(np.max(times, initial=0), np.max(latest, initial=0))),
+        previous_watermark_us=0,
+        derived={name: tables[name] for name in ("shelves", "locations")},
+    )
+
+
+if __name__ == "__main__":
+    main()
