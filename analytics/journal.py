@@ -89,7 +89,7 @@ class Journal:
             self._db.executescript(_SCHEMA)
             self._db.execute(f"PRAGMA user_version={JOURNAL_VERSION}")
         except (OSError, sqlite3.Error) as error:
-            raise JournalError(f"cannot open the journal {path}: {error}", hint="check disk and permissions") from error
+            raise JournalError(f"cannot open the journal {path}: {error}", hint=_hint(error)) from error
 
     def plan(self, plan: EpochPlan) -> None:
         """Record an epoch durably, before any of it is committed to the lake.
@@ -161,6 +161,12 @@ class _Transaction:
             raise _retry(self._path, failure) from failure
         if isinstance(error, sqlite3.Error):
             raise _retry(self._path, error) from error
+
+
+def _hint(error: Exception) -> str:
+    if getattr(error, "sqlite_errorcode", None) in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
+        return "put a copy of it back, or give another --data and replay into that; keep the lake: it is whole"
+    return "check disk and permissions"
 
 
 def _locked(path: Path) -> int:

@@ -4,7 +4,8 @@ Views read the Parquet files of each table's current Delta snapshot, so a query 
 extension is needed. Where a table keeps revisions (`locations`), the view shows the last one of each key.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -15,6 +16,7 @@ from analytics.lake import lake_schema, snapshot_files
 from analytics.schemas import TABLES
 from devices.errors import QuestionError
 from devices.site.model import Site
+from devices.site.table import did_you_mean
 
 SITE_VIEWS: dict[str, pa.Schema] = {
     "sites": pa.schema([("site", pa.string()), ("name", pa.string()), ("timezone", pa.string())]),
@@ -70,6 +72,9 @@ SHARED_VIEWS: dict[str, str] = {
 _REVISED: dict[str, str] = {"locations": "site, epc_hex, from_time"}
 """Tables with revisions, and their key."""
 
+_NAME = re.compile(r"[\w-]+")
+"""A query that is one word is a question's name, not SQL."""
+
 
 def connect(data: Path) -> duckdb.DuckDBPyConnection:
     """Open DuckDB with a view over each lake table of a data directory.
@@ -87,7 +92,7 @@ def connect(data: Path) -> duckdb.DuckDBPyConnection:
     directory = DataDirectory(data)
     if not directory.lake.is_dir():
         raise QuestionError(
-            f"there is no lake in {data}",
+            f"{data} is a file" if data.is_file() else f"there is no lake in {data}",
             hint="name the --data directory of `tagtide up`, `tagtide replay` or `tagtide demo`",
             code="lake_missing",
         )
@@ -106,11 +111,19 @@ def _create_view(connection: duckdb.DuckDBPyConnection, table: str, files: list[
         columns = ", ".join(f'"{name}"' for name in lake_schema(table).names)
         source = f"(SELECT {columns} FROM {source})"  # noqa: S608 - our own column names
     else:
-        connection.register(f"empty_{table}", lake_schema(table).empty_table())
-        source = f"empty_{table}"
+        source = _kept(connection, table, lake_schema(table).empty_table())
     key = _REVISED.get(table)
     latest = "" if key is None else f" QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY revision DESC) = 1"
     connection.execute(f'CREATE VIEW "{table}" AS SELECT * FROM {source}{latest}')  # noqa: S608 - our own names
+
+
+def _kept(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> str:
+    """Copy rows into a table that `SHOW TABLES` does not list, and return its name."""
+    connection.execute("CREATE SCHEMA IF NOT EXISTS behind_views")
+    connection.register("_rows", rows)
+    connection.execute(f'CREATE OR REPLACE TABLE behind_views."{name}" AS SELECT * FROM _rows')  # noqa: S608 - our own names
+    connection.unregister("_rows")
+    return f'behind_views."{name}"'
 
 
 def create_views(connection: duckdb.DuckDBPyConnection, sites: list[Site]) -> None:
@@ -133,8 +146,8 @@ def create_views(connection: duckdb.DuckDBPyConnection, sites: list[Site]) -> No
     for name, schema in SITE_VIEWS.items():
         columns = zip(*rows[name], strict=True) if rows[name] else [()] * len(schema)
         arrays = [pa.array(list(column), field.type) for column, field in zip(columns, schema, strict=True)]
-        connection.register(f"_{name}", pa.Table.from_arrays(arrays, schema=schema))
-        connection.execute(f'CREATE OR REPLACE VIEW "{name}" AS SELECT * FROM "_{name}"')  # noqa: S608 - our own names
+        source = _kept(connection, name, pa.Table.from_arrays(arrays, schema=schema))
+        connection.execute(f'CREATE OR REPLACE VIEW "{name}" AS SELECT * FROM {source}')  # noqa: S608 - our own names
     for name, sql in SHARED_VIEWS.items():
         connection.execute(f'CREATE OR REPLACE VIEW "{name}" AS {sql}')
 
@@ -154,30 +167,78 @@ def ask(connection: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[s
         QuestionError: No such question, an unknown parameter, or SQL that DuckDB refuses.
     """
     given = dict(parameters or {})
-    if len(query.split()) > 1:
+    name = query.strip()
+    if not _NAME.fullmatch(name):
         return _run(connection, query, given)
     from analytics.questions import load_questions
 
     questions = load_questions()
-    question = questions.get(query.strip())
+    question = questions.get(name)
     if question is None:
+        raise _no_question(name, list(questions))
+    if unknown := sorted(given.keys() - question.parameters.keys()):
         raise QuestionError(
-            f"there is no question '{query}'", hint=f"questions: {', '.join(sorted(questions))}; or give SQL"
-        )
-    if unknown := given.keys() - question.parameters.keys():
-        raise QuestionError(
-            f"question '{query}' has no parameter {', '.join(sorted(unknown))}",
-            hint=f"it has: {', '.join(question.parameters) or 'none'}",
+            f'question "{name}" has no parameter "{unknown[0]}"{did_you_mean(unknown[0], question.parameters)}',
+            hint=f"it has: {', '.join(question.parameters) or 'none'}; `tagtide questions {name}` explains them",
         )
     return _run(connection, question.sql, {**question.parameters, **given})
 
 
+def _no_question(name: str, questions: Sequence[str]) -> QuestionError:
+    views = [*TABLES, *SITE_VIEWS, *SHARED_VIEWS]
+    if name in views:
+        return QuestionError(f'"{name}" is a table, not a question', hint=f'give SQL: "SELECT * FROM {name} LIMIT 20"')  # noqa: S608 - an example to copy
+    return QuestionError(
+        f'there is no question "{name}"{did_you_mean(name, questions)}',
+        hint="`tagtide questions` lists them; or give SQL",
+    )
+
+
 def _run(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, object]) -> pa.Table:
     try:
+        _check_statements(sql, parameters)
         relation = connection.sql(sql, params=dict(parameters) or None)
-        return pa.table({}) if relation is None else relation.to_arrow_table()
+        answer = pa.table({}) if relation is None else relation.to_arrow_table()
     except duckdb.Error as error:
-        raise QuestionError(f"DuckDB refuses the query: {error}") from error
+        raise QuestionError(f"DuckDB refuses the query: {error}", hint=_sql_hint(sql, error)) from error
+    return answer.rename_columns(_unique(answer.column_names))
+
+
+def _check_statements(sql: str, parameters: Mapping[str, object]) -> None:
+    statements = duckdb.extract_statements(sql)
+    if not statements:
+        raise QuestionError(
+            "the query is empty", hint="`tagtide questions` lists what can be asked by name; or give SQL"
+        )
+    used = {name for statement in statements for name in statement.named_parameters}
+    if unused := sorted(parameters.keys() - used):
+        raise QuestionError(f"the query has no parameter ${unused[0]}", hint="leave --param out, or use it in the SQL")
+    if missing := sorted(used - parameters.keys()):
+        raise QuestionError(f"the query's ${missing[0]} has no value", hint=f"--param {missing[0]}=VALUE")
+
+
+def _sql_hint(sql: str, error: duckdb.Error) -> str | None:
+    """Return what helps with SQL that does not run: a question's name that was meant, or where columns are listed."""
+    if isinstance(error, duckdb.ParserException):
+        from analytics.questions import load_questions
+
+        meant = did_you_mean("-".join(sql.split()), load_questions()) if len(sql.split()) <= 4 else ""
+        return f"for a question{meant}" if meant else None
+    if isinstance(error, duckdb.CatalogException | duckdb.BinderException):
+        return 'docs/tables.md has every table and column; so do "SHOW TABLES" and "DESCRIBE reads"'
+    return None
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """Number columns of the same name, so that JSON keeps each."""
+    taken: dict[str, None] = {}
+    for name in names:
+        candidate, number = name, 0
+        while candidate in taken:
+            number += 1
+            candidate = f"{name}_{number}"
+        taken[candidate] = None
+    return list(taken)
 
 
 def _quoted(text: str) -> str:

@@ -7,9 +7,10 @@ from analytics.data_directory import DataDirectory
 from analytics.journal import Journal
 from analytics.lake import Lake
 from analytics.runner import Runner, RunnerConfig
+from analytics.schemas import TABLES
 from analytics.source import RecordSource
 from devices.bulk import TopicDirectory
-from devices.errors import UsageError
+from devices.errors import TagtideError, UsageError
 from devices.site.model import Site
 from ingest.edge_log import EdgeLog
 from ingest.edge_source import EdgeLogSource
@@ -38,13 +39,16 @@ def open_runner(
     Raises:
         JournalError: Another process runs these jobs, or the disk refuses.
         LakeError, EdgeLogError, ForwardError: These cannot be opened.
+        TagtideError: The journal is not the one that belongs to the lake.
     """
     journal = Journal(data.journal)
     data.keep_sites(sites)
+    lake = Lake(data.lake, writer=WRITER)
+    _check_belong_together(journal, lake, data)
     return Runner(
         source=open_source(sites, data, kafka, on_event),
         sites=sites,
-        lake=Lake(data.lake, writer=WRITER),
+        lake=lake,
         journal=journal,
         config=config,
         on_event=on_event,
@@ -62,6 +66,17 @@ def open_source(
     return EdgeLogSource(EdgeLog.open(data.edge), TopicDirectory.of(sites))
 
 
+def data_at(path: Path) -> DataDirectory:
+    """Return the data directory at a path, which need not exist yet.
+
+    Raises:
+        UsageError: A file is there.
+    """
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"--data {path} is a file, not a directory", hint="give a directory; it is created if needed")
+    return DataDirectory(path)
+
+
 def sites_of(paths: Sequence[Path]) -> tuple[Site, ...]:
     """Load the site files of a command line, every problem of all of them at once.
 
@@ -74,3 +89,20 @@ def sites_of(paths: Sequence[Path]) -> tuple[Site, ...]:
     if not paths:
         raise UsageError("no site file was given", hint="--site FILE; docs/site-file.md explains what is in one")
     return load_sites(paths)
+
+
+def _check_belong_together(journal: Journal, lake: Lake, data: DataDirectory) -> None:
+    """Refuse a journal that was removed or put back from a copy.
+
+    It would number its epochs like some that the lake has already, which the lake takes for repeats: rows would be
+    dropped in silence. An epoch is in the journal before any of it is in the lake, so the lake is never ahead.
+    """
+    planned = max((plan.epoch for plan in journal.planned_after(0)), default=0)
+    committed = max(lake.committed_epoch(table) for table in TABLES)
+    if committed > planned:
+        raise TagtideError(
+            f"the lake in {data.lake} holds epoch {committed}, but the journal {data.journal} ends at {planned}: "
+            "it was removed, or is an older copy",
+            hint="put the newest journal back, or give another --data and replay into that",
+            code="journal_behind_lake",
+        )

@@ -35,41 +35,37 @@ def run_bridge(
     Raises:
         EdgeLogError: Another bridge has this data directory, or the log is damaged.
         MqttUrlError: The URL cannot be used.
+        TagtideError: The forwarder could not start.
     """
     tell = teller("bridge")
-    log = EdgeLog.open(data.edge)
     config = BridgeConfig(mqtt_url=parse_mqtt_url(mqtt), topic_filters=tuple(subscribe))
-    bridge = Bridge(config, log, on_event=lambda event: tell(event.text))
-    status = Status(tell, lambda: {"publications stored": bridge.stats.stored})
+    with contextlib.closing(EdgeLog.open(data.edge)) as log:
+        log.claim_writer()  # before anything is started beside it
+        bridge = Bridge(config, log, on_event=lambda event: tell(event.text))
+        status = Status(tell, lambda: {"publications stored": bridge.stats.stored})
+        with _forwarder_beside(data, site_files, kafka, stop) as forwarder_failed:
 
-    def stopping() -> bool:
-        status.maybe(f"; {bridge.stats.state}")
-        return stop()
+            def stopping() -> bool:
+                status.maybe(f"; {bridge.stats.state}")
+                return stop() or forwarder_failed()
 
-    with _forwarder_beside(data, site_files, kafka, stop):
-        bridge.run(stopping)
-    log.close()
+            bridge.run(stopping)
 
 
 @contextlib.contextmanager
-def _forwarder_beside(data: DataDirectory, site_files: Sequence[Path], kafka: str | None, stop: Stop) -> Iterator[None]:
+def _forwarder_beside(data: DataDirectory, site_files: Sequence[Path], kafka: str | None, stop: Stop) -> Iterator[Stop]:
+    """Keep a forwarder running in a process of its own; yields what tells whether that has failed for good."""
     if kafka is None:
-        yield
+        yield lambda: False
         return
     sites = [argument for path in site_files for argument in ("--site", str(path))]
     command = tagtide_command("forward", *sites, "--data", str(data.root), "--kafka", kafka)
-    ended = threading.Event()
-    keeping = threading.Thread(
-        target=supervise,
-        args=({"forward": command}, lambda: stop() or ended.is_set(), teller("bridge")),
-        name="forwarder-supervisor",
-    )
-    keeping.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        keeping.join()
+
+    def keep(ended: Stop) -> None:
+        supervise({"forward": command}, lambda: stop() or ended(), teller("bridge"))
+
+    with _beside(keep, "forwarder-supervisor") as failed:
+        yield failed
 
 
 def run_forwarder(data: DataDirectory, sites: Sequence[Site], *, kafka: str, stop: Stop) -> None:
@@ -81,6 +77,7 @@ def run_forwarder(data: DataDirectory, sites: Sequence[Site], *, kafka: str, sto
     """
     tell = teller("forward")
     forwarder = _open_forwarder(data, sites, kafka, tell)
+    tell(f"from the edge log in {data.edge} to Kafka at {kafka}")
     status = Status(
         tell,
         lambda: {"publications forwarded": forwarder.stats.publications, "rows": sum(forwarder.stats.rows.values())},
@@ -94,34 +91,46 @@ def run_forwarder(data: DataDirectory, sites: Sequence[Site], *, kafka: str, sto
 
 
 @contextlib.contextmanager
-def forwarding(data: DataDirectory, sites: Sequence[Site], kafka: str | None) -> Iterator[None]:
+def forwarding(
+    data: DataDirectory, sites: Sequence[Site], kafka: str | None, tell: Callable[[str], None]
+) -> Iterator[Stop]:
     """Forward in a thread while the block runs; nothing where `kafka` is `None`.
+
+    Yields:
+        What tells whether forwarding has failed for good: nothing more will come out of Kafka then.
 
     Raises:
         ForwardError: Kafka's topics are not as they must be.
     """
     if kafka is None:
-        yield
+        yield lambda: False
         return
+    forwarder = _open_forwarder(data, sites, kafka, tell)
+    with _beside(forwarder.run, "forwarder") as failed:
+        yield failed
+
+
+@contextlib.contextmanager
+def _beside(run: Callable[[Stop], None], name: str) -> Iterator[Stop]:
+    """Run something in a thread while the block runs, and raise what it died of when the block ends."""
     ended = threading.Event()
-    failure: list[BaseException] = []
-    forwarder = _open_forwarder(data, sites, kafka, teller("forward"))
+    failures: list[BaseException] = []
 
-    def run() -> None:
+    def guarded() -> None:
         try:
-            forwarder.run(ended.is_set)
+            run(ended.is_set)
         except BaseException as error:  # noqa: BLE001 - carried to the caller's thread
-            failure.append(error)
+            failures.append(error)
 
-    thread = threading.Thread(target=run, name="forwarder")
+    thread = threading.Thread(target=guarded, name=name)
     thread.start()
     try:
-        yield
+        yield lambda: bool(failures)
     finally:
         ended.set()
         thread.join()
-    if failure:
-        raise failure[0]
+    if failures:
+        raise failures[0]
 
 
 def _open_forwarder(data: DataDirectory, sites: Sequence[Site], kafka: str, tell: Callable[[str], None]) -> "Forwarder":

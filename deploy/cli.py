@@ -1,17 +1,21 @@
 """The `tagtide` command: the composition root. Here parts meet; rules live in the packages.
 
 Exit codes: 0 done, 1 something is wrong (the message says what and what to do), 2 a wrong command line,
-130 interrupted.
+130 interrupted before it was done.
 """
 
-import os
+import errno
 import sys
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from deploy.commands import data, devices, edge, evaluate, simulate, stack
+from deploy.printing import say
 from devices.errors import TagtideError, UsageError
+
+_DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+"""What a write may fail of without saying where."""
 
 app = typer.Typer(
     name="tagtide",
@@ -20,14 +24,6 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="markdown",
-    help="""From RFID reads and shelf sensors to answers: where is this item, how sure are we, how far is the book
-stock from the truth.
-
-**First time here?** `tagtide demo` runs a simulated store for two minutes and shows what people ask.
-
-**Bringing up a site:** write a site file, `tagtide site check F`, then
-`tagtide up --site F --data DIR --mqtt mqtt://broker`, then `tagtide sql --data DIR where-is`.
-""",
 )
 
 stack.add_to(app)
@@ -38,24 +34,62 @@ simulate.add_to(app)
 app.add_typer(devices.app, name="site")
 
 
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature
+    if wanted:
+        from importlib.metadata import version
+
+        say(f"tagtide {version('tagtide')}", to_stdout=True)
+        raise typer.Exit
+
+
+@app.callback()
+def tagtide(
+    version: Annotated[  # noqa: FBT002 - typer's signature; acted on by its callback
+        bool, typer.Option("--version", metavar="", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """From RFID reads and shelf sensors to answers: where is this item, how sure are we, how far is the book stock from
+    the truth.
+
+    First time here? This runs a simulated store for two minutes and shows what people ask:
+
+    ```text
+    tagtide demo
+    ```
+
+    Bringing up a site of your own, from its site file to the first answer:
+
+    ```text
+    tagtide site check store.toml
+    tagtide up --site store.toml --data DIR --mqtt mqtt://broker
+    tagtide sql --data DIR where-is
+    ```
+    """  # noqa: D205 - one sentence, longer than a line
+
+
 def main() -> None:
     """Run the command line; user errors become one message and an exit code, never a stack trace."""
-    errors = Console(stderr=True, highlight=False)
+    # A site's name may hold what the terminal's encoding does not: an answer with escapes is better than none.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a text file, unless replaced
     try:
-        app()
+        app(prog_name="tagtide")
     except TagtideError as error:
-        errors.print(f"[red]error[/red] ({error.code}): ", end="")
-        errors.print(str(error), markup=False)
-        if error.hint:
-            errors.print("  hint: ", end="", style="yellow")
-            errors.print(error.hint, markup=False)
+        _tell(str(error), error.code, error.hint)
         sys.exit(2 if isinstance(error, UsageError) else 1)
-    except BrokenPipeError:
-        # The reader of our output (`| head`) has gone; that is no error of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except OSError as error:
+        if error.filename is None and error.errno not in _DISK_TROUBLE:
+            raise
+        place = "" if error.filename is None else f"{error.filename}: "
+        _tell(f"{place}{error.strerror}", "file_failed", "check path, permissions and free space")
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _tell(message: str, code: str, hint: str | None) -> None:
+    say(f"({code}): {message}", label="error", style="red")
+    if hint:
+        say(hint, label="  hint:", style="yellow")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,14 @@
 """Keeps child processes of ours running: `tagtide up` is a bridge and the jobs, each in a process of its own.
 
 Two processes, because each is then as fast alone as it is together, and a fault in one does not take the other with
-it: a bridge goes on storing while the jobs restart. A child that ends is started again after a pause that doubles
-up to a limit; one that ends with exit code 1 or 2 at once has something to tell (a site file, a port, a lock), so its
-message has been printed and the whole stack stops.
+it: a bridge goes on storing while the jobs restart.
+
+A child that ends is started again after a pause that doubles up to a limit. Only one that ends with exit code 1 or 2
+soon after its *first* start ends the whole stack: it has something to tell (a site file, a lock, a port), its message
+has been printed, and trying again does not mend it. A child that was well once is tried again for ever, since what
+the others do meanwhile is worth having.
+
+A child knows its supervisor's process id from the environment, and stops when that is gone (`stop_on_signals`).
 """
 
 import os
@@ -16,14 +21,24 @@ from typing import IO
 
 from devices.errors import TagtideError
 
-FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 30.0
-SETTLED_S = 5.0
-"""A child that ran this long was started well; one that fails sooner is not mended by trying again."""
-STOP_TIMEOUT_S = 30.0
-"""SIGTERM asks a child to store and commit what it holds; later it is killed, and repeats at its next start."""
-SUPERVISOR_VARIABLE = "TAGTIDE_SUPERVISOR_PID"
-"""Environment variable by which a child knows its supervisor: it stops, in order, when that is gone."""
+SUPERVISOR_VARIABLE = "TAGTIDE_SUPERVISOR"
+"""Environment variable by which a child knows its supervisor's process id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pauses:
+    """How long a supervisor waits for what, in seconds."""
+
+    first_s: float = 0.5
+    """Pause before the first restart."""
+    longest_s: float = 30.0
+    """Pauses double up to this; a child that ran for longer begins anew with the first."""
+    settled_s: float = 15.0
+    """A child that ran this long was started well. Python and its libraries take 1 to 3 s, on a busy machine 8."""
+    stop_s: float = 30.0
+    """SIGTERM asks a child to store and commit what it holds; after this it is killed, and the next start repeats."""
+    look_s: float = 0.2
+    """How often to look after the children."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,9 +47,9 @@ class _Child:
     command: Sequence[str]
     process: subprocess.Popen[bytes]
     started: float
-    log: IO[bytes] | None
-    pause: float = FIRST_PAUSE_S
+    pause_s: float
     restart_at: float | None = None
+    was_well: bool = False
 
 
 def tagtide_command(*arguments: str) -> list[str]:
@@ -48,6 +63,7 @@ def supervise(
     on_event: Callable[[str], None],
     *,
     log: IO[bytes] | None = None,
+    pauses: Pauses | None = None,
 ) -> None:
     """Run commands until told to stop, starting again what ends.
 
@@ -56,49 +72,57 @@ def supervise(
         stop: Asked a few times a second; true ends all of them, politely first.
         on_event: Told what happens, in one line.
         log: Where the children's output goes; ours where absent.
+        pauses: How long to wait for what.
 
     Raises:
         TagtideError: A child cannot start.
     """
-    children = [
-        _Child(name=name, command=command, process=_started(command, log), started=time.monotonic(), log=log)
-        for name, command in commands.items()
-    ]
+    pauses = pauses or Pauses()
+    children: list[_Child] = []
     try:
+        for name, command in commands.items():
+            process = _started(command, log)
+            children.append(
+                _Child(
+                    name=name, command=command, process=process, started=time.monotonic(), pause_s=pauses.first_s / 2
+                )
+            )
         while not stop():
             for child in children:
-                _tend(child, on_event)
-            time.sleep(0.2)
+                _tend(child, pauses, on_event, log)
+            time.sleep(pauses.look_s)
     finally:
-        _stop_all(children)
+        _stop_all(children, pauses.stop_s)
 
 
 def _started(command: Sequence[str], log: IO[bytes] | None) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, SUPERVISOR_VARIABLE: str(os.getpid())}
+    environment = os.environ | {SUPERVISOR_VARIABLE: str(os.getpid())}
     return subprocess.Popen(command, stdout=log, stderr=log, env=environment)
 
 
-def _tend(child: _Child, on_event: Callable[[str], None]) -> None:
+def _tend(child: _Child, pauses: Pauses, on_event: Callable[[str], None], log: IO[bytes] | None) -> None:
     now = time.monotonic()
     if child.restart_at is not None:
         if now >= child.restart_at:
-            child.process, child.started, child.restart_at = _started(child.command, child.log), now, None
+            child.process, child.started, child.restart_at = _started(child.command, log), now, None
         return
     code = child.process.poll()
+    ran_s = now - child.started
+    child.was_well |= ran_s >= pauses.settled_s
     if code is None:
         return
-    ran_s = now - child.started
-    if code in {1, 2} and ran_s < SETTLED_S:
+    if code in {1, 2} and not child.was_well:
         raise TagtideError(f"{child.name} could not start; its message is above", code="child_failed")
-    child.pause = FIRST_PAUSE_S if ran_s > LONGEST_PAUSE_S else min(2 * child.pause, LONGEST_PAUSE_S)
-    child.restart_at = now + child.pause
-    on_event(f"{child.name} ended with code {code}; starting it again in {child.pause:.1f} s")
+    child.pause_s = pauses.first_s if ran_s > pauses.longest_s else min(2 * child.pause_s, pauses.longest_s)
+    child.restart_at = now + child.pause_s
+    ended = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+    on_event(f"{child.name} {ended}; starting it again in {child.pause_s:.1f} s")
 
 
-def _stop_all(children: Sequence[_Child]) -> None:
+def _stop_all(children: Sequence[_Child], within_s: float) -> None:
     for child in children:
         child.process.terminate()
-    deadline = time.monotonic() + STOP_TIMEOUT_S
+    deadline = time.monotonic() + within_s
     for child in children:
         try:
             child.process.wait(max(0.1, deadline - time.monotonic()))

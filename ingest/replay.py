@@ -60,6 +60,8 @@ class ReplayResult:
     """What this call added to the edge log; 0 where the capture had been replayed before."""
     resumed: bool
     """Whether this call went on with a replay that had been cut short."""
+    finished: bool
+    """Whether the whole capture is in the log now; false where this call was stopped."""
     last_offset: int
     """End of the edge log after the replay: when everything up to here is landed, so is the capture."""
 
@@ -114,6 +116,7 @@ def replay_into_log(
         problems=done.problems,
         added=done.entries - before,
         resumed=before > 0 and done.entries > before,
+        finished=done.finished,
         last_offset=log.last_offset,
     )
 

@@ -9,17 +9,21 @@ from typing import Annotated
 
 import pyarrow as pa
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from analytics.answers import to_csv, to_json_lines
+from analytics.answers import csv_parts, json_parts
 from analytics.schemas import TABLES
 from deploy.answer_view import print_answer
 from deploy.commands.options import Data, Kafka, stop_on_signals
-from devices.errors import UsageError
+from deploy.printing import AnswerConsole, put, say
+from devices.errors import QuestionError, UsageError
+from devices.site.table import did_you_mean
 
 TAIL_POLL_S = 0.5
 """How often `tail` looks for a new commit: half an epoch."""
+
+PIPED_WIDTH = 240
+"""Columns of the list of questions where no terminal says how many there are: a line for each."""
 
 
 class Format(StrEnum):
@@ -38,72 +42,110 @@ def add_to(app: typer.Typer) -> None:
 
 
 def sql(
-    query: Annotated[str, typer.Argument(help="A question's name (`tagtide questions`), or SQL.", show_default=False)],
+    query: Annotated[
+        str,
+        typer.Argument(metavar="QUERY", help="A question's name (`tagtide questions`), or SQL.", show_default=False),
+    ],
     data: Data,
     style: Annotated[Format, typer.Option("--format", "-f", help="How to print.")] = Format.TABLE,
     parameters: Annotated[
-        list[str] | None, typer.Option("--param", "-p", help="NAME=VALUE for a question's `$NAME`.")
+        list[str] | None,
+        typer.Option("--param", "-p", metavar="NAME=VALUE", help="Value for the `$NAME` of a question or of the SQL."),
     ] = None,
 ) -> None:
-    """Ask a named question or a SQL query of the lake.
+    """Ask a named question or a SQL query of the lake. Times are UTC.
 
-    Example: tagtide sql --data DIR where-is -p epc=3034
+    docs/tables.md has every table and column; the SQL is DuckDB's.
 
-    Example: tagtide sql --data DIR "SELECT reader, count(*) FROM reads GROUP BY 1"
+    ```text
+    tagtide sql --data DIR where-is --param epc=3034257BF7194E4000001A85
+    tagtide sql --data DIR "SELECT zone, count(*) FROM locations GROUP BY 1"
+    tagtide sql --data DIR replenish --format csv > replenish.csv
+    ```
     """
     from analytics.query import ask, connect
 
     given = dict(_pair(text) for text in parameters or [])
     answer = ask(connect(data), query, given)
-    match style:
-        case Format.TABLE:
-            print_answer(Console(highlight=False), answer)
-        case Format.CSV:
-            sys.stdout.write(to_csv(answer))
-        case Format.JSON:
-            sys.stdout.write(to_json_lines(answer))
+    if style is Format.TABLE:
+        print_answer(AnswerConsole(), answer)
+        return
+    for part in csv_parts(answer) if style is Format.CSV else json_parts(answer):
+        put(part)
 
 
 def _pair(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
-    if not separator:
-        raise UsageError(f"--param {text} is not NAME=VALUE")
-    return name, value
+    if not separator or not name:
+        raise UsageError(f"--param {text} is not NAME=VALUE", hint="for example --param zone=floor.denim")
+    return name.removeprefix("$"), value
 
 
-def questions() -> None:
-    """List the named questions, with their parameters."""
+def questions(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Explain this one.", show_default=False)] = None,
+) -> None:
+    """List the named questions with their parameters, or explain one.
+
+    ```text
+    tagtide questions where-is
+    ```
+    """
     from analytics.questions import load_questions
 
-    table = Table(header_style="bold")
-    table.add_column("name", no_wrap=True)
-    table.add_column("question")
-    table.add_column("parameters")
-    for question in load_questions().values():
-        shown = ", ".join(f"{name}={default or ''}" for name, default in question.parameters.items())
-        table.add_row(question.name, question.title, shown)
-    Console().print(table)
+    known = load_questions()
+    if name is None:
+        table = Table(header_style="bold")
+        table.add_column("name", no_wrap=True)
+        table.add_column("question")
+        table.add_column("parameters")
+        for question in known.values():
+            shown = ", ".join(f"{parameter}={default or ''}" for parameter, default in question.parameters.items())
+            table.add_row(question.name, question.title, shown)
+        console = AnswerConsole()
+        if not console.is_terminal:
+            console.width = PIPED_WIDTH
+        console.print(table)
+        return
+    if name not in known:
+        raise QuestionError(f'there is no question "{name}"{did_you_mean(name, known)}', hint="tagtide questions")
+    question = known[name]
+    say(question.title, to_stdout=True)
+    if question.description:
+        AnswerConsole().print(question.description, markup=False)
+    for parameter, default in question.parameters.items():
+        meaning = question.parameter_meanings[parameter]
+        say(f"  --param {parameter}=...  {meaning} (default: {default or 'all'})", to_stdout=True)
 
 
 def tail(
-    stream: Annotated[str, typer.Argument(help=f"One of: {', '.join(TABLES)}.", show_default=False)],
-    data: Annotated[Path | None, typer.Option("--data", "-d", help="Directory of the lake.")] = None,
+    stream: Annotated[str, typer.Argument(metavar="STREAM", help=f"One of: {', '.join(TABLES)}.", show_default=False)],
+    data: Annotated[
+        Path | None, typer.Option("--data", "-d", metavar="DIR", help="Follow the lake in this data directory.")
+    ] = None,
     kafka: Kafka = None,
 ) -> None:
     """Print new rows of a stream as they land, one JSON object a line, until interrupted.
 
-    With --data it follows the lake from now on; with --kafka it begins at the oldest record that the Kafka topic of
-    the same name keeps.
+    With --data it follows the lake; with --kafka the Kafka topic of the same name, on which the streams that jobs
+    compute are not.
+
+    ```text
+    tagtide tail locations --data DIR
+    ```
     """
     if stream not in TABLES:
-        raise UsageError(f"there is no stream '{stream}'", hint=f"streams: {', '.join(TABLES)}")
+        raise UsageError(
+            f'there is no stream "{stream}"{did_you_mean(stream, TABLES)}', hint=f"streams: {', '.join(TABLES)}"
+        )
     if (data is None) == (kafka is None):
-        raise UsageError("give either --data or --kafka")
+        raise UsageError("give either --data or --kafka", hint="tagtide tail reads --data DIR")
     stop = stop_on_signals()
     follow = _follow_lake(stream, data) if data is not None else _follow_kafka(stream, kafka or "")
+    if sys.stderr.isatty():
+        say(f"following {stream} from now on; Ctrl-C ends")
     for rows in follow:
-        sys.stdout.write(to_json_lines(rows))
-        sys.stdout.flush()
+        for part in json_parts(rows):
+            put(part)
         if stop():
             return
 
@@ -118,12 +160,6 @@ def _follow_lake(stream: str, data: Path) -> Iterator[pa.Table]:
 
 
 def _follow_kafka(stream: str, bootstrap: str) -> Iterator[pa.Table]:
-    from devices.schemas import STREAMS
-    from ingest.kafka_source import KafkaSource, KafkaSourceConfig
+    from ingest.kafka_tail import follow_stream
 
-    if stream not in STREAMS:
-        raise UsageError(f"'{stream}' is derived by jobs and not a Kafka topic", hint="follow the lake: --data DIR")
-    source = KafkaSource(KafkaSourceConfig(bootstrap_servers=bootstrap, group_id="tagtide-tail"))
-    while True:
-        chunks = source.poll(max_rows=10_000, timeout_s=TAIL_POLL_S)
-        yield pa.Table.from_batches([chunk.batch(stream) for chunk in chunks], schema=STREAMS[stream])
+    return follow_stream(bootstrap, stream)

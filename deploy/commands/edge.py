@@ -1,18 +1,20 @@
 """`tagtide capture` and `tagtide replay`: traffic to files and back."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from analytics.data_directory import DataDirectory
-from deploy.commands.options import DEFAULT_MQTT, Kafka, Mqtt, SiteFiles, Subscribe, stop_on_signals
+from deploy.assembly import data_at, sites_of
+from deploy.commands.options import DEFAULT_MQTT, DEFAULT_SUBSCRIBE, Kafka, Mqtt, SiteFiles, Subscribe, stop_on_signals
+from deploy.printing import say
 from devices.errors import UsageError
 
 CAPTURE_FILE = typer.Argument(
-    help="Capture: what `mosquitto_sub -t '#' -F %j` prints; .gz is fine.", show_default=False
+    metavar="CAPTURE", help="What `mosquitto_sub -t '#' -F %j` prints; .gz is fine.", show_default=False
 )
+INTERRUPTED = 130
 
 
 def add_to(app: typer.Typer) -> None:
@@ -22,16 +24,22 @@ def add_to(app: typer.Typer) -> None:
 
 
 def capture(
-    file: Annotated[Path, typer.Argument(help="File to write; .gz compresses it.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File to write; .gz compresses it.", show_default=False)],
     mqtt: Mqtt = DEFAULT_MQTT,
-    subscribe: Subscribe = ["#"],
-    seconds: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
-    publications: Annotated[int | None, typer.Option(help="Stop after this many publications.")] = None,
+    subscribe: Subscribe = DEFAULT_SUBSCRIBE,
+    seconds: Annotated[float | None, typer.Option(min=0, metavar="S", help="Stop after this long.")] = None,
+    publications: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Stop after this many publications.")
+    ] = None,
 ) -> None:
-    """Record what a broker carries, so that it can be replayed, kept as a test, or sent with a bug report."""
+    """Record what a broker carries, so that it can be replayed, kept as a test, or sent with a bug report.
+
+    ```text
+    tagtide capture hour.jsonl.gz --mqtt mqtt://broker --seconds 3600
+    ```
+    """
     from ingest.recording import record
 
-    console = Console(stderr=True, highlight=False)
     written = record(
         mqtt,
         file,
@@ -39,22 +47,25 @@ def capture(
         seconds_max=seconds,
         publications_max=publications,
         stop=stop_on_signals(),
-        on_event=lambda text: console.print(text, markup=False),
+        on_event=say,
     )
-    console.print(f"{written:,} publications in {file}")
+    say(f"{written:,} publications in {file}")
 
 
 def replay(
     file: Annotated[Path, CAPTURE_FILE],
     site: SiteFiles = [],
-    data: Annotated[Path | None, typer.Option("--data", "-d", help="Data directory to replay into.")] = None,
-    speed: Annotated[str, typer.Option(help="`max`, or how many times faster than recorded.")] = "max",
+    data: Annotated[
+        Path | None, typer.Option("--data", "-d", metavar="DIR", help="Data directory to replay into.")
+    ] = None,
+    speed: Annotated[str, typer.Option(metavar="X", help="`max`, or how many times faster than recorded.")] = "max",
     mqtt: Annotated[
-        str | None, typer.Option("--mqtt", "-m", help="Publish to this broker instead of filling an edge log.")
+        str | None,
+        typer.Option("--mqtt", "-m", metavar="URL", help="Publish to this broker instead of filling an edge log."),
     ] = None,
     kafka: Kafka = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Replay a capture that was replayed into --data before.")
+        bool, typer.Option("--again", metavar="", help="Replay a capture that was replayed into --data before.")
     ] = False,
 ) -> None:
     """Send a capture through the whole pipeline, and return when all of it is landed and committed.
@@ -62,23 +73,40 @@ def replay(
     It enters at the edge log with the recorded receive times, so history replays exactly. A replay that was cut short
     goes on where it stopped; one that was finished is not repeated without --again.
 
-    Example: tagtide replay day.jsonl.gz --site store.toml --data data
+    ```text
+    tagtide replay day.jsonl.gz --site store.toml --data DIR
+    ```
     """
     stop = stop_on_signals()
     if mqtt is not None:
-        from ingest.publishing import replay_to_broker
-
-        result = replay_to_broker(file, mqtt, speed=speed, stop=stop)
-        console = Console(stderr=True, highlight=False)
-        console.print(f"{result.published:,} publications published to the broker")
-        if result.problems:
-            console.print(f"{result.problems:,} lines of the capture could not be read or published")
+        if data is not None or kafka is not None:
+            raise UsageError(
+                "--mqtt publishes to a broker: --data and --kafka have no meaning beside it",
+                hint=f"tagtide replay {file} --mqtt {mqtt}",
+            )
+        _replay_to_broker(file, mqtt, speed, stop)
         return
     if data is None:
-        raise UsageError("give --data DIR to replay into, or --mqtt URL to publish to")
-    from deploy.assembly import sites_of
+        raise UsageError(
+            "give --data DIR to replay into, or --mqtt URL to publish to",
+            hint=f"tagtide replay {file} --site FILE --data DIR",
+        )
     from deploy.replaying import ReplayJob
 
-    ReplayJob(capture=file, sites=sites_of(site), data=DataDirectory(data), speed=speed, kafka=kafka, again=again).run(
-        stop
-    )
+    job = ReplayJob(capture=file, sites=sites_of(site), data=data_at(data), speed=speed, kafka=kafka, again=again)
+    if not job.run(stop):
+        raise typer.Exit(INTERRUPTED)
+
+
+def _replay_to_broker(file: Path, mqtt: str, speed: str, stop: Callable[[], bool]) -> None:
+    from ingest.capture import open_capture
+    from ingest.publishing import replay_to_broker
+
+    open_capture(file).close()  # before a broker is waited for
+    result = replay_to_broker(file, mqtt, speed=speed, stop=stop)
+    say(f"{result.published:,} publications published to the broker")
+    if result.problems:
+        lines = "1 line" if result.problems == 1 else f"{result.problems:,} lines"
+        say(f"{lines} of the capture could not be read or published")
+    if stop():
+        raise typer.Exit(INTERRUPTED)

@@ -13,32 +13,48 @@ from deploy.supervisor import SUPERVISOR_VARIABLE
 
 SiteFiles = Annotated[
     list[Path],
-    typer.Option("--site", "-s", help="Site file (TOML); give it once for each site.", show_default=False),
+    typer.Option("--site", "-s", metavar="FILE", help="Site file (TOML); once for each site.", show_default=False),
 ]
-SiteFile = Annotated[Path, typer.Option("--site", "-s", help="Site file (TOML).", show_default=False)]
+SiteFile = Annotated[Path, typer.Option("--site", "-s", metavar="FILE", help="Site file (TOML).", show_default=False)]
 Data = Annotated[
     Path,
-    typer.Option("--data", "-d", help="Directory of edge log, checkpoints and lake.", show_default=False),
+    typer.Option(
+        "--data", "-d", metavar="DIR", help="Directory of edge log, checkpoints and lake.", show_default=False
+    ),
 ]
 Mqtt = Annotated[
     str,
     typer.Option(
         "--mqtt",
         "-m",
-        help="MQTT broker, `mqtt://[user@]host[:port]` or `mqtts://...`. "
-        "The password comes from the environment: TAGTIDE_MQTT_PASSWORD.",
+        metavar="URL",
+        help="MQTT broker: `mqtt://[user@]host[:port]`, or `mqtts://` for TLS. The password comes from the "
+        "environment: TAGTIDE_MQTT_PASSWORD.",
     ),
 ]
 Kafka = Annotated[
     str | None,
-    typer.Option("--kafka", "-k", help="Kafka bootstrap servers, `host:port[,host:port]`.", show_default=False),
+    typer.Option("--kafka", "-k", metavar="HOSTS", help="Kafka: `host:port[,host:port]`.", show_default=False),
 ]
+
+
+def _checked_filters(filters: list[str]) -> list[str]:
+    for text in filters:
+        levels = text.split("/")
+        wild = [level for level in levels if "#" in level or "+" in level]
+        if not text or "\0" in text or any(level not in {"#", "+"} for level in wild) or "#" in levels[:-1]:
+            raise typer.BadParameter(f"'{text}' is not an MQTT topic filter: + stands for a level, # for the rest")
+    return filters
+
+
 Subscribe = Annotated[
     list[str],
     typer.Option(
         "--subscribe",
-        help="MQTT topic filter; give it several times for several. The default takes everything, so that a "
-        "mistyped topic shows up as a reject instead of silence.",
+        metavar="FILTER",
+        callback=_checked_filters,
+        help="MQTT topic filter; several times for several. The default takes everything, so that a mistyped topic "
+        "shows up as a reject instead of silence.",
     ),
 ]
 DEFAULT_MQTT = "mqtt://127.0.0.1:1883"
@@ -46,22 +62,21 @@ DEFAULT_SUBSCRIBE = ["#"]
 
 
 def stop_on_signals() -> Callable[[], bool]:
-    """Return a function that tells whether to stop: after SIGTERM or SIGINT, or when our supervisor is gone.
+    """Turn SIGTERM and SIGINT into a flag; a second signal ends the process at once.
 
-    Ctrl-C reaches a whole process group, so a supervised process gets SIGINT from the terminal and SIGTERM from its
-    supervisor: both ask for the same orderly end. A second Ctrl-C ends the process at once.
+    A process that `tagtide up` has started also stops when that is gone, even if it was killed and could not say so.
     """
     stopping = threading.Event()
-    interrupted = threading.Event()
-    supervisor = int(os.environ.get(SUPERVISOR_VARIABLE, "0"))
+    supervisor = os.environ.get(SUPERVISOR_VARIABLE)
 
     def handle(number: int, _frame: object) -> None:
-        if number == signal.SIGINT:
-            if interrupted.is_set():
-                raise SystemExit(128 + number)
-            interrupted.set()
+        if stopping.is_set():
+            raise SystemExit(128 + number)
         stopping.set()
+
+    def stop() -> bool:
+        return stopping.is_set() or (supervisor is not None and supervisor != str(os.getppid()))
 
     signal.signal(signal.SIGTERM, handle)
     signal.signal(signal.SIGINT, handle)
-    return lambda: stopping.is_set() or (supervisor != 0 and os.getppid() != supervisor)
+    return stop

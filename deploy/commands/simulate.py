@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from deploy.printing import say
 from devices.errors import UsageError
 
 
@@ -17,37 +18,44 @@ def add_to(app: typer.Typer) -> None:
 
 
 def simulate(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.", show_default=False)],
-    scenario: Annotated[str, typer.Option(help="Named store: demo, store-24, store-48, tiny.")] = "demo",
-    seed: Annotated[int, typer.Option(help="One seed gives one day, byte for byte.")] = 1,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder to write to.", show_default=False)],
+    scenario: Annotated[
+        str, typer.Option(metavar="NAME", help="Named store: demo, store-24, store-48, tiny.")
+    ] = "demo",
+    seed: Annotated[int, typer.Option(metavar="N", help="One seed gives one day, byte for byte.")] = 1,
     hours: Annotated[
-        float | None, typer.Option(min=0.01, help="Length of the day; the scenario's where absent.")
+        float | None, typer.Option(min=0.01, metavar="H", help="Length of the day; the scenario's where absent.")
     ] = None,
-    items: Annotated[int | None, typer.Option(min=1, help="Units in the store at opening.")] = None,
-    antennas: Annotated[int | None, typer.Option(min=1, help="Ceiling antennas.")] = None,
-    zones: Annotated[int | None, typer.Option(min=1, help="Touching zones.")] = None,
+    items: Annotated[int | None, typer.Option(min=1, metavar="N", help="Units in the store at opening.")] = None,
+    antennas: Annotated[int | None, typer.Option(min=1, metavar="N", help="Ceiling antennas.")] = None,
+    zones: Annotated[int | None, typer.Option(min=1, metavar="N", help="Touching zones.")] = None,
     faults: Annotated[
         list[str] | None,
         typer.Option(
-            "--fault", help="Fault to switch on, NAME or NAME:key=value,key=value; `--fault help` lists them."
+            "--fault",
+            metavar="FAULT",
+            help="Fault to switch on, `NAME` or `NAME:key=value,key=value`; `--fault help` lists them.",
         ),
     ] = None,
-    gzip: Annotated[bool, typer.Option("--gzip", help="Compress the capture.")] = False,
+    gzip: Annotated[bool, typer.Option("--gzip", metavar="", help="Compress the capture.")] = False,
 ) -> None:
     """Simulate a trading day of a store and write its site file, its capture and its truth.
 
     The capture holds what real readers and scales would have published, byte for byte in their dialects; `tagtide
     replay` takes it through the pipeline, `tagtide evaluate` compares the answers with the truth.
+
+    ```text
+    tagtide simulate --scenario tiny --fault duplicate:share=0.01 --out day
+    ```
     """
     from simulators.config import preset
     from simulators.faults import FAULTS, parse_fault
     from simulators.output import DayProgress, write_day
 
-    console = Console(stderr=True, highlight=False)
     if faults == ["help"]:
         for name, kind in FAULTS.items():
             settings = ", ".join(entry.name for entry in dataclasses.fields(kind))
-            console.print(f"{name:<14} {kind.__doc__}  ({settings})", markup=False, soft_wrap=True)
+            say(f"{name:<14} {kind.__doc__}  ({settings})", to_stdout=True)
         return
     wanted = {"seed": seed, "hours": hours, "items": items, "antennas": antennas, "zones": zones}
     changes: dict[str, object] = {name: value for name, value in wanted.items() if value is not None}
@@ -55,18 +63,19 @@ def simulate(
         changes["faults"] = tuple(parse_fault(text) for text in faults)
     config = preset(scenario, **changes)
     if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file, not a folder")
+        raise UsageError(f"{out} is a file, not a folder", hint="give a folder; it is created if needed")
+    console = Console(stderr=True, highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(f"simulating {config.hours:g} h", total=1.0)
 
         def show(done: DayProgress) -> None:
             progress.update(task, completed=done.share, description=f"{done.reads:,} reads")
 
         day = write_day(config, out, compress=gzip, progress=show)
-    console.print(f"{day.reads:,} reads of {len(day.site.readers)} readers in {out}")
-    console.print(f"  site file  {out / 'site.toml'}\n  truth      {out / 'truth.csv'}", markup=False)
     capture = out / ("capture.jsonl.gz" if gzip else "capture.jsonl")
-    console.print(
-        f"next: tagtide replay {capture} --site {out / 'site.toml'} --data data", markup=False, soft_wrap=True
-    )
+    say(f"{day.reads:,} reads of {len(day.site.readers)} readers")
+    say(f"  capture    {capture}")
+    say(f"  site file  {out / 'site.toml'}")
+    say(f"  truth      {out / 'truth.csv'}")
+    say(f"next: tagtide replay {capture} --site {out / 'site.toml'} --data data")

@@ -1,11 +1,12 @@
 """`tagtide up`, `bridge`, `forward`, `jobs`, `demo`: what runs and goes on running."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from analytics.data_directory import DataDirectory
+from deploy.assembly import data_at, open_runner, sites_of
 from deploy.commands.options import (
     DEFAULT_MQTT,
     DEFAULT_SUBSCRIBE,
@@ -18,6 +19,8 @@ from deploy.commands.options import (
 )
 from deploy.local_mqtt import BrokerKind
 from deploy.reporting import Status, teller
+from devices.site.model import Site
+from ingest.mqtt_url import parse_mqtt_url
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,18 +33,26 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(
-    data: Annotated[Path, typer.Option("--data", "-d", help="Where the demo keeps its data.")] = Path("demo-data"),
-    hours: Annotated[float, typer.Option(min=0.1, max=24, help="Length of the trading day, hours.")] = 10.0,
-    seconds: Annotated[float, typer.Option(min=1, help="Shortest time to run it in, seconds.")] = 110.0,
-    seed: Annotated[int, typer.Option(help="One seed gives one day.")] = 1,
+    data: Annotated[Path, typer.Option("--data", "-d", metavar="DIR", help="Where the demo keeps its data.")] = Path(
+        "demo-data"
+    ),
+    hours: Annotated[float, typer.Option(min=0.1, max=24, metavar="H", help="Length of the trading day.")] = 10.0,
+    seconds: Annotated[float, typer.Option(min=1, metavar="S", help="Shortest time to run it in.")] = 110.0,
+    seed: Annotated[int, typer.Option(metavar="N", help="One seed gives one day.")] = 1,
     broker: Annotated[BrokerKind, typer.Option(help="MQTT broker to start.")] = BrokerKind.AUTO,
 ) -> None:
-    """Run a simulated store for one accelerated trading day, through the whole pipeline, and show what people ask.
+    """Run a simulated store for one accelerated trading day, through everything, and show what people ask.
 
-    No Kafka, Java or Docker is needed; Mosquitto is used if it is there, an embedded broker otherwise.
+    No Kafka, Java or Docker is needed; Mosquitto is used if it is there, an embedded broker otherwise. The data is
+    kept, to be asked further. Two hours of trading in half a minute:
+
+    ```text
+    tagtide demo --hours 2 --seconds 30
+    ```
     """
     from deploy.demo import DemoConfig, run_demo
 
+    data_at(data)
     run_demo(DemoConfig(data=data, hours=hours, seconds=seconds, seed=seed, broker=broker), stop_on_signals())
 
 
@@ -55,12 +66,20 @@ def up(
     """Run bridge and jobs of one or several sites, until interrupted.
 
     Without --kafka the jobs read the edge log of this machine; with it the edge log is forwarded to Kafka, and the
-    jobs read that.
+    jobs read that. A broker that is not there yet is waited for.
+
+    ```text
+    tagtide up --site store.toml --data DIR --mqtt mqtt://broker:1883
+    ```
     """
-    from deploy.assembly import sites_of
     from deploy.supervisor import supervise, tagtide_command
 
-    sites_of(site)
+    stop = stop_on_signals()
+    tell = teller("up")
+    broker = parse_mqtt_url(mqtt)
+    told = _names(sites_of(site))
+    data_at(data)
+    tell(f"{told}; broker {broker}{f'; Kafka at {kafka}' if kafka else ''}; data in {data.absolute()}")
     sites = [argument for path in site for argument in ("--site", str(path))]
     common = [*sites, "--data", str(data)]
     if kafka is not None:
@@ -71,9 +90,10 @@ def up(
             "bridge": tagtide_command("bridge", *common, "--mqtt", mqtt, *filters),
             "jobs": tagtide_command("jobs", *common),
         },
-        stop_on_signals(),
-        teller("up"),
+        stop,
+        tell,
     )
+    tell("stopped")
 
 
 def bridge(
@@ -85,38 +105,50 @@ def bridge(
 ) -> None:
     """Store what MQTT brings in the edge log and acknowledge it; with --kafka, forward it too.
 
-    PUBACK is sent only after the publication is on disk.
+    PUBACK is sent only after the publication is on disk. Broker or Kafka away for hours is normal.
+
+    ```text
+    tagtide bridge --site store.toml --data DIR --mqtt mqtt://broker
+    ```
     """
-    from deploy.assembly import sites_of
     from deploy.bridging import run_bridge
 
     sites_of(site)
-    run_bridge(DataDirectory(data), site, mqtt=mqtt, kafka=kafka, subscribe=subscribe, stop=stop_on_signals())
+    run_bridge(data_at(data), site, mqtt=mqtt, kafka=kafka, subscribe=subscribe, stop=stop_on_signals())
 
 
 def forward(
     data: Data,
     site: SiteFiles,
-    kafka: Annotated[str, typer.Option("--kafka", "-k", help="Kafka bootstrap servers.", show_default=False)],
+    kafka: Annotated[
+        str, typer.Option("--kafka", "-k", metavar="HOSTS", help="Kafka: `host:port[,host:port]`.", show_default=False)
+    ],
 ) -> None:
-    """Decode the edge log and forward it to Kafka (what `bridge --kafka` runs beside itself)."""
-    from deploy.assembly import sites_of
+    """Decode the edge log and forward it to Kafka (what `bridge --kafka` runs beside itself).
+
+    ```text
+    tagtide forward --site store.toml --data DIR --kafka kafka-1:9092
+    ```
+    """
     from deploy.bridging import run_forwarder
 
-    run_forwarder(DataDirectory(data), sites_of(site), kafka=kafka, stop=stop_on_signals())
+    run_forwarder(data_at(data), sites_of(site), kafka=kafka, stop=stop_on_signals())
 
 
 def jobs(site: SiteFiles, data: Data, kafka: Kafka = None) -> None:
     """Compute locations, inventory, shelves and device health, and land everything in the lake.
 
-    Reads the edge log below --data, or Kafka where --kafka is given.
-    """
-    from deploy.assembly import open_runner, sites_of
+    Reads the edge log below --data, or Kafka where --kafka is given. One process at a time per --data.
 
+    ```text
+    tagtide jobs --site a.toml --site b.toml --data DIR --kafka kafka-1:9092
+    ```
+    """
     tell = teller("jobs")
     stop = stop_on_signals()
-    runner = open_runner(sites_of(site), DataDirectory(data), kafka=kafka, on_event=tell)
-    tell(f"from {'Kafka at ' + kafka if kafka else 'the edge log'} into {data / 'lake'}")
+    sites = sites_of(site)
+    runner = open_runner(sites, data_at(data), kafka=kafka, on_event=tell)
+    tell(f"{_names(sites)}; from {'Kafka at ' + kafka if kafka else 'the edge log'} into {data / 'lake'}")
     status = Status(tell, lambda: {name: runner.stats.rows.get(name, 0) for name in ("reads", "rejects", "locations")})
 
     def stopping() -> bool:
@@ -125,3 +157,7 @@ def jobs(site: SiteFiles, data: Data, kafka: Kafka = None) -> None:
 
     runner.run(stopping)
     tell("stopped; everything that was taken in is committed")
+
+
+def _names(sites: Sequence[Site]) -> str:
+    return f"{'site' if len(sites) == 1 else 'sites'} {', '.join(site.id for site in sites)}"
