@@ -28,7 +28,6 @@ items. Formulas are in `analytics.accuracy`.
 """
 
 import heapq
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -38,7 +37,21 @@ from analytics.schemas import ALERTS, INVENTORY
 from analytics.step import Arrived, Outputs
 from analytics.steps.derived import table_of
 from analytics.steps.identity import identify
-from analytics.steps.silent_items import Chances, Silence, SilenceHistory
+from analytics.steps.inventory_rows import InventoryRows, homes_of
+from analytics.steps.inventory_state import (
+    AT_EXIT,
+    BUSINESS,
+    ELSEWHERE,
+    LOCATION,
+    SHELF,
+    VERSION,
+    Due,
+    Event,
+    InventoryState,
+    Item,
+    Versioned,
+)
+from analytics.steps.silent_items import Silence
 from analytics.steps.state_bytes import StateVersionError
 from devices.observations import BusinessEventKind
 from devices.site.model import Site, ZoneKind
@@ -56,10 +69,6 @@ HIDDEN_US = 24 * 3600 * 1_000_000
 """An item that fell silent inside the site and is not heard for a day is taken to be gone."""
 SOLD_MEMORY_US = 30 * 24 * 3600 * 1_000_000
 """A sold EPC is remembered this long. Bounds the memory; an item that comes back later is stock again."""
-NEVER_READ = accuracy.Coverage(seen=99.0, missed=1.0)
-"""Tagged units that no antenna ever hears: 1 in 100, known as well as 100 units would tell. An assumption. Nothing
-updates it: what a site tells of EPCs comes from the same tags, and a sale without EPC that no silence follows may as
-well be a till's mistake."""
 
 _SIGNS = {
     BusinessEventKind.RECEIPT: 1,
@@ -71,92 +80,7 @@ _SIGNS = {
 }
 _DEPARTURES = (BusinessEventKind.SALE, BusinessEventKind.TRANSFER_OUT)
 _COMINGS = (BusinessEventKind.RETURN, BusinessEventKind.TRANSFER_IN)
-_BUSINESS, _SHELF, _LOCATION = 0, 1, 2
 _EXIT, _MISPLACED, _FORGET_HIDDEN, _FORGET_SALE, _FORGET_DEPARTURE = range(5)
-_AT_EXIT, _ELSEWHERE = "exit", "elsewhere"
-_VERSION = 2
-
-
-class _Event(msgspec.Struct, array_like=True, frozen=True):
-    """Something that waits for the watermark. One shape for all three kinds."""
-
-    time_us: int
-    kind: int
-    """_BUSINESS, _SHELF or _LOCATION: the order within one microsecond."""
-    what: str
-    """Business event kind; empty otherwise."""
-    key: str | None
-    """EPC; the shelf's identifier for a shelf row."""
-    gtin: str | None
-    zone: str | None
-    quantity: int
-    """Units; for a location row, 0 where it opens a stay and 1 where it closes one."""
-    from_us: int = 0
-    until_us: int = 0
-    moved: bool = False
-    """A closing location row: whether the item went on to another zone."""
-
-
-class _Item(msgspec.Struct, array_like=True):
-    """A located item."""
-
-    gtin: str | None
-    zone: str
-    from_us: int
-
-
-class _Due(msgspec.Struct, array_like=True, frozen=True, order=True):
-    """Something to look at again at a time."""
-
-    due_us: int
-    what: int
-    key: str
-    """EPC, or GTIN for a departure."""
-    since_us: int
-    """The time that it is about: start of the stay, end of the stay, sale or transfer."""
-    zone: str
-
-
-class _Versioned(msgspec.Struct):
-    """The part of a state that every version has."""
-
-    version: int
-
-
-class InventoryState(msgspec.Struct, kw_only=True):
-    """Everything that the inventory step remembers of a site."""
-
-    version: int = _VERSION
-    book: dict[str, int] = {}
-    """Book stock by GTIN."""
-    items: dict[str, _Item] = {}
-    """Located items by EPC, sold ones included."""
-    seen: dict[str, dict[str, int]] = {}
-    """Located, unsold units by GTIN ('' for none) and zone."""
-    hidden: dict[str, dict[str, Silence]] = {}
-    """Silences that nothing explains, by GTIN ('' for none) and EPC."""
-    explained: dict[str, int] = {}
-    """Time of the departure that explains an item's silence, by EPC; for `HIDDEN_US` from the silence."""
-    histories: dict[str, SilenceHistory] = msgspec.field(
-        default_factory=lambda: {kind: SilenceHistory() for kind in (_AT_EXIT, _ELSEWHERE)}
-    )
-    """What came of earlier silences in exit zones, and elsewhere."""
-    sold: dict[str, int] = {}
-    """Time of sale, or of transfer out, by EPC."""
-    departures: dict[str, list[int]] = {}
-    """Times of sales and transfers out without EPC that have explained no silence yet, by GTIN."""
-    shelf_units: dict[str, int] = {}
-    """Units that scales count, by shelf."""
-    observed: set[str] = set()
-    """GTINs of which a tag was ever read."""
-    pending: list[_Event] = []
-    """Events that wait for the watermark, in arrival order."""
-    due: list[_Due] = []
-    """Heap of things to look at again."""
-    next_grid_us: int | None = None
-    """The next time of rows; `None` before anything happened."""
-    changed: bool = False
-    """Whether anything happened since the last rows."""
 
 
 class InventoryStep:
@@ -189,13 +113,13 @@ class InventoryStep:
 
     def load(self, blob: bytes, site: Site) -> InventoryState:  # noqa: ARG002 - the interface of a step
         """Turn bytes back to a state."""
-        version = msgspec.msgpack.decode(blob, type=_Versioned).version
-        if version != _VERSION:
-            raise StateVersionError(f"inventory state is of version {version}, expected {_VERSION}")
+        version = msgspec.msgpack.decode(blob, type=Versioned).version
+        if version != VERSION:
+            raise StateVersionError(f"inventory state is of version {version}, expected {VERSION}")
         return msgspec.msgpack.decode(blob, type=InventoryState)
 
 
-def _business_events(arrived: Arrived) -> list[_Event]:
+def _business_events(arrived: Arrived) -> list[Event]:
     batch = arrived.batches.get("business_events")
     if batch is None or batch.num_rows == 0:
         return []
@@ -204,33 +128,33 @@ def _business_events(arrived: Arrived) -> list[_Event]:
     found = []
     for time_us, what, epc, gtin, zone, quantity in zip(times, *columns, strict=True):
         of_epc = identify(epc)[1] if epc is not None and gtin is None else gtin
-        found.append(_Event(time_us, _BUSINESS, what, epc, of_epc, zone, quantity))
+        found.append(Event(time_us, BUSINESS, what, epc, of_epc, zone, quantity))
     return found
 
 
-def _shelf_events(arrived: Arrived) -> list[_Event]:
+def _shelf_events(arrived: Arrived) -> list[Event]:
     table = arrived.derived.get("shelves")
     if table is None:
         return []
     times = table["from_time"].cast("int64").to_pylist()
     columns = [table[name].to_pylist() for name in ("shelf", "gtin", "zone", "units")]
     return [
-        _Event(time_us, _SHELF, "", shelf, gtin, zone, units)
+        Event(time_us, SHELF, "", shelf, gtin, zone, units)
         for time_us, shelf, gtin, zone, units in zip(times, *columns, strict=True)
         if units is not None
     ]
 
 
-def _location_events(arrived: Arrived) -> list[_Event]:
+def _location_events(arrived: Arrived) -> list[Event]:
     table = arrived.derived.get("locations")
     if table is None:
         return []
     times = [table[name].cast("int64").to_pylist() for name in ("as_of_time", "from_time", "until_time")]
     columns = [table[name].to_pylist() for name in ("epc_hex", "gtin", "zone", "revision", "left_for")]
     return [
-        _Event(
+        Event(
             as_of_us,
-            _LOCATION,
+            LOCATION,
             "",
             epc,
             gtin,
@@ -257,12 +181,7 @@ class _Work:
         self._site = site
         self._exits = frozenset(zone.id for zone in site.zones if zone.kind is ZoneKind.EXIT)
         self._floor = frozenset(zone.id for zone in site.zones if zone.kind is ZoneKind.SALES_FLOOR)
-        self._homes: dict[str, frozenset[str]] = {}
-        for shelf in site.shelves:
-            if shelf.gtin is not None:
-                self._homes[shelf.gtin] = self._homes.get(shelf.gtin, frozenset()) | {shelf.zone}
-        self._shelf_gtin = {shelf.id: shelf.gtin for shelf in site.shelves}
-        self._chances: dict[bool, Chances] = {}
+        self._homes = homes_of(site)
         self._rows: list[dict[str, Any]] = []
         self._alerts: list[dict[str, Any]] = []
 
@@ -283,13 +202,13 @@ class _Work:
                 self._look_again(heapq.heappop(state.due))
             elif grid_us is not None and grid_us <= to_us:
                 if state.changed:
-                    self._write_rows(grid_us)
+                    self._rows.extend(InventoryRows(state, self._site).rows(grid_us))
                 state.changed = False
                 state.next_grid_us = grid_us + GRID_US
             else:
                 return
 
-    def _look_again(self, due: _Due) -> None:
+    def _look_again(self, due: Due) -> None:
         state = self._state
         if due.what == _EXIT:
             self._check_exit(due)
@@ -306,26 +225,26 @@ class _Work:
             self._explain_one(due.key, due.since_us, self._latest_hidden(due.key))
 
     def _remind(self, due_us: int, what: int, key: str, since_us: int, zone: str = "") -> None:
-        heapq.heappush(self._state.due, _Due(due_us, what, key, since_us, zone))
+        heapq.heappush(self._state.due, Due(due_us, what, key, since_us, zone))
 
     # --- events ------------------------------------------------------------------------------------------------
 
-    def take(self, event: _Event) -> None:
+    def take(self, event: Event) -> None:
         """Take in one event."""
         state = self._state
         state.changed = True
         if state.next_grid_us is None:
             state.next_grid_us = -(-event.time_us // GRID_US) * GRID_US
-        if event.kind == _BUSINESS:
+        if event.kind == BUSINESS:
             self._take_business(event)
-        elif event.kind == _SHELF:
+        elif event.kind == SHELF:
             state.shelf_units[event.key or ""] = event.quantity
         elif event.quantity == 0:
             self._open_stay(event)
         else:
             self._close_stay(event)
 
-    def _take_business(self, event: _Event) -> None:
+    def _take_business(self, event: Event) -> None:
         state = self._state
         if event.gtin is not None:
             if event.what == BusinessEventKind.BOOK_STOCK:
@@ -342,7 +261,7 @@ class _Work:
             for epc in self._longest_hidden(event.gtin, -event.quantity):
                 self._end_silence(epc, event.time_us, returned=False)
 
-    def _take_departure(self, event: _Event) -> None:
+    def _take_departure(self, event: Event) -> None:
         state = self._state
         if event.key is not None:
             if event.key not in state.sold:
@@ -360,7 +279,7 @@ class _Work:
         if not self._explain_one(gtin, at_us, self._nearest_hidden(gtin, at_us)):
             self._state.departures.setdefault(gtin, []).append(at_us)
 
-    def _open_stay(self, event: _Event) -> None:
+    def _open_stay(self, event: Event) -> None:
         state, epc, zone = self._state, event.key or "", event.zone or ""
         self._end_silence(epc, event.from_us, returned=True)
         departure_us = state.explained.pop(epc, None)
@@ -368,13 +287,13 @@ class _Work:
             self._depart(event.gtin or "", departure_us)  # it explained nothing after all
         if event.gtin is not None:
             state.observed.add(event.gtin)
-        state.items[epc] = _Item(event.gtin, zone, event.from_us)
+        state.items[epc] = Item(event.gtin, zone, event.from_us)
         if epc not in state.sold:
             self._count(epc, 1)
         if accuracy.is_misplaced(zone, self._floor, self._homes.get(event.gtin or "", frozenset())):
             self._remind(max(event.from_us + MISPLACED_AFTER_US, event.time_us), _MISPLACED, epc, event.from_us, zone)
 
-    def _close_stay(self, event: _Event) -> None:
+    def _close_stay(self, event: Event) -> None:
         state, epc = self._state, event.key or ""
         item = state.items.get(epc)
         if item is None:
@@ -387,7 +306,7 @@ class _Work:
         if epc not in state.sold:
             self._fall_silent(epc, item, event)
 
-    def _fall_silent(self, epc: str, item: _Item, event: _Event) -> None:
+    def _fall_silent(self, epc: str, item: Item, event: Event) -> None:
         state, gtin, since_us = self._state, item.gtin or "", event.until_us
         at_exit = item.zone in self._exits
         self._remind(event.time_us + HIDDEN_US, _FORGET_HIDDEN, epc, since_us)
@@ -426,10 +345,10 @@ class _Work:
     def _end_silence(self, epc: str, at_us: int, *, returned: bool) -> None:
         silence = self._state.hidden.get(_gtin_of(epc), {}).pop(epc, None)
         if silence is not None:
-            kind = _AT_EXIT if silence.at_exit else _ELSEWHERE
+            kind = AT_EXIT if silence.at_exit else ELSEWHERE
             self._state.histories[kind].end(silence, at_us, returned=returned)
 
-    def _give_up(self, due: _Due) -> None:
+    def _give_up(self, due: Due) -> None:
         """Forget an item that was silent for a day, unless it was heard since."""
         silence = self._state.hidden.get(_gtin_of(due.key), {}).get(due.key)
         if silence is not None and silence.since_us == due.since_us:
@@ -453,19 +372,19 @@ class _Work:
 
     # --- exceptions --------------------------------------------------------------------------------------------
 
-    def _check_exit(self, due: _Due) -> None:
+    def _check_exit(self, due: Due) -> None:
         """Alert about an item that left through an exit, unless something explains it by now, or it is back."""
         gtin = _gtin_of(due.key)
         silence = self._state.hidden.get(gtin, {}).get(due.key)
         if silence is not None and silence.since_us == due.since_us:
             self._alert("exit_without_sale", due, "error", due.since_us, gtin or None)
 
-    def _check_misplaced(self, due: _Due) -> None:
+    def _check_misplaced(self, due: Due) -> None:
         item = self._state.items.get(due.key)
         if item is not None and item.from_us == due.since_us and due.key not in self._state.sold:
             self._alert("misplaced", due, "warning", due.due_us, item.gtin)
 
-    def _alert(self, alert: str, due: _Due, severity: str, time_us: int, gtin: str | None) -> None:
+    def _alert(self, alert: str, due: Due, severity: str, time_us: int, gtin: str | None) -> None:
         detail = {"gtin": gtin, "since_us": due.since_us, "home_zones": sorted(self._homes.get(gtin or "", ()))}
         self._alerts.append(
             {
@@ -479,81 +398,3 @@ class _Work:
                 "detail": msgspec.json.encode(detail).decode(),
             }
         )
-
-    # --- rows --------------------------------------------------------------------------------------------------
-
-    def _write_rows(self, as_of_us: int) -> None:
-        """Write the site's total, then each GTIN's, each followed by its zones."""
-        state = self._state
-        self._chances = self._weigh_history(as_of_us)
-        gtins = sorted((state.book.keys() | state.seen.keys() | state.observed) - {""})
-        rows = [row for gtin in gtins for row in self._gtin_rows(gtin, as_of_us)]
-        totals = [row for row in rows if row["zone"] is None]
-        observed = {row["gtin"]: row["on_hand"] for row in totals if row["gtin"] in state.observed}
-        total = {
-            "site": self._site.id,
-            "as_of_time": as_of_us,
-            "book_quantity": sum(state.book.values()) if state.book else None,
-            "seen_quantity": sum(row["seen_quantity"] for row in totals) + sum(state.seen.get("", {}).values()),
-            "on_hand": sum(row["on_hand"] for row in totals),
-            "accuracy": accuracy.unit_accuracy(state.book, observed),
-            "misplaced_quantity": sum(row["misplaced_quantity"] for row in totals),
-        }
-        spread_low = sum((row["on_hand"] - row["on_hand_low"]) ** 2 for row in totals) ** 0.5
-        spread_high = sum((row["on_hand_high"] - row["on_hand"]) ** 2 for row in totals) ** 0.5
-        total["on_hand_low"] = total["on_hand"] - spread_low
-        total["on_hand_high"] = total["on_hand"] + spread_high
-        self._rows.extend([total, *rows])
-
-    def _gtin_rows(self, gtin: str, as_of_us: int) -> Iterable[dict[str, Any]]:
-        state, homes = self._state, self._homes.get(gtin, frozenset())
-        zones = state.seen.get(gtin, {})
-        seen = sum(zones.values())
-        estimate = self._estimate(gtin, seen, as_of_us)
-        book = state.book.get(gtin)
-        both_known = book is not None and gtin in state.observed
-        common = {"site": self._site.id, "zone": None, "gtin": gtin, "as_of_time": as_of_us}
-        wrong = {zone: count if accuracy.is_misplaced(zone, self._floor, homes) else 0 for zone, count in zones.items()}
-        yield {
-            **common,
-            "book_quantity": book,
-            "seen_quantity": seen,
-            "on_hand": estimate.units,
-            "on_hand_low": estimate.low,
-            "on_hand_high": estimate.high,
-            "accuracy": accuracy.unit_accuracy({gtin: book}, {gtin: estimate.units})
-            if both_known and book is not None
-            else None,
-            "misplaced_quantity": sum(wrong.values()),
-        }
-        for zone in sorted(zones):
-            here = accuracy.estimate_on_hand(zones[zone], (), 0, NEVER_READ)
-            yield {
-                **common,
-                "zone": zone,
-                "seen_quantity": zones[zone],
-                "on_hand": here.units,
-                "on_hand_low": here.low,
-                "on_hand_high": here.high,
-                "misplaced_quantity": wrong[zone],
-            }
-
-    def _weigh_history(self, now_us: int) -> dict[bool, Chances]:
-        """Return the chances of silent items at a time, by whether they fell silent at an exit."""
-        state = self._state
-        silences = [silence for of_gtin in state.hidden.values() for silence in of_gtin.values()]
-        return {
-            at_exit: state.histories[kind].chances((s for s in silences if s.at_exit == at_exit), now_us)
-            for at_exit, kind in ((True, _AT_EXIT), (False, _ELSEWHERE))
-        }
-
-    def _estimate(self, gtin: str, seen: int, now_us: int) -> accuracy.OnHand:
-        """Estimate a GTIN's units. Without a tag ever read, scales give a floor and the book stands in."""
-        state = self._state
-        if gtin in state.observed:
-            silences = state.hidden.get(gtin, {}).values()
-            there = sorted(self._chances[s.at_exit].still_there(now_us - s.since_us) for s in silences)
-            return accuracy.estimate_on_hand(seen, there, len(state.departures.get(gtin, ())), NEVER_READ)
-        weighed = sum(units for shelf, units in state.shelf_units.items() if self._shelf_gtin.get(shelf) == gtin)
-        booked = max(state.book.get(gtin, 0), weighed)
-        return accuracy.OnHand(units=float(booked), low=float(weighed), high=float(max(2 * booked, weighed)))

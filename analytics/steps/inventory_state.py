@@ -1,0 +1,94 @@
+"""What the inventory step remembers of a site, and the events that it works through."""
+
+import msgspec
+
+from analytics.steps.silent_items import Silence, SilenceHistory
+
+VERSION = 2
+"""Format version of the state."""
+BUSINESS, SHELF, LOCATION = 0, 1, 2
+"""Kinds of event, in their order within one microsecond."""
+AT_EXIT, ELSEWHERE = "exit", "elsewhere"
+"""Kinds of place that an item falls silent in."""
+
+
+class Event(msgspec.Struct, array_like=True, frozen=True):
+    """Something that waits for the watermark. One shape for all three kinds."""
+
+    time_us: int
+    kind: int
+    """BUSINESS, SHELF or LOCATION: the order within one microsecond."""
+    what: str
+    """Business event kind; empty otherwise."""
+    key: str | None
+    """EPC; the shelf's identifier for a shelf row."""
+    gtin: str | None
+    zone: str | None
+    quantity: int
+    """Units; for a location row, 0 where it opens a stay and 1 where it closes one."""
+    from_us: int = 0
+    until_us: int = 0
+    moved: bool = False
+    """A closing location row: whether the item went on to another zone."""
+
+
+class Item(msgspec.Struct, array_like=True):
+    """A located item."""
+
+    gtin: str | None
+    zone: str
+    from_us: int
+
+
+class Due(msgspec.Struct, array_like=True, frozen=True, order=True):
+    """Something to look at again at a time."""
+
+    due_us: int
+    what: int
+    key: str
+    """EPC, or GTIN for a departure."""
+    since_us: int
+    """The time that it is about: start of the stay, end of the stay, sale or transfer."""
+    zone: str
+
+
+class Versioned(msgspec.Struct):
+    """The part of a state that every version has."""
+
+    version: int
+
+
+class InventoryState(msgspec.Struct, kw_only=True):
+    """Everything that the inventory step remembers of a site."""
+
+    version: int = VERSION
+    book: dict[str, int] = {}
+    """Book stock by GTIN."""
+    items: dict[str, Item] = {}
+    """Located items by EPC, sold ones included."""
+    seen: dict[str, dict[str, int]] = {}
+    """Located, unsold units by GTIN ('' for none) and zone."""
+    hidden: dict[str, dict[str, Silence]] = {}
+    """Silences that nothing explains, by GTIN ('' for none) and EPC."""
+    explained: dict[str, int] = {}
+    """Time of the departure that explains an item's silence, by EPC; for a day from the silence."""
+    histories: dict[str, SilenceHistory] = msgspec.field(
+        default_factory=lambda: {kind: SilenceHistory() for kind in (AT_EXIT, ELSEWHERE)}
+    )
+    """What came of earlier silences in exit zones, and elsewhere."""
+    sold: dict[str, int] = {}
+    """Time of sale, or of transfer out, by EPC."""
+    departures: dict[str, list[int]] = {}
+    """Times of sales and transfers out without EPC that have explained no silence yet, by GTIN."""
+    shelf_units: dict[str, int] = {}
+    """Units that scales count, by shelf."""
+    observed: set[str] = set()
+    """GTINs of which a tag was ever read."""
+    pending: list[Event] = []
+    """Events that wait for the watermark, in arrival order."""
+    due: list[Due] = []
+    """Heap of things to look at again."""
+    next_grid_us: int | None = None
+    """The next time of rows; `None` before anything happened."""
+    changed: bool = False
+    """Whether anything happened since the last rows."""
