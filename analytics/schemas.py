@@ -32,7 +32,8 @@ LOCATIONS = pa.schema(
     ]
 )
 """One row per stay of an item in a zone and revision. Key: site, epc_hex, from_time. Revision 0 opens the stay
-(`until_time` null), revision 1 closes it; `left_for` is the next zone, or null where the item departed."""
+(`until_time` null); further ones restate confidence, place and evidence while it lasts; the last one closes it:
+`until_time` is set, and `left_for` is the next zone, or null where the item departed."""
 
 INVENTORY = pa.schema(
     [

@@ -66,6 +66,8 @@ TRACK = np.dtype(
         ("heard_alive_s", "i8"),  # waking time of its zone's readers at its last read
         ("zone", "i2"),  # zone number; -1 for not located
         ("cell", "i2"),  # likeliest cell by settled evidence
+        ("revision", "i2"),  # of the stay's last row
+        ("stated", "f4"),  # its confidence
         ("odds", "f4"),  # of a move, logarithm; 0 when not in doubt
         ("settled_antenna", "i2", (SETTLED_SLOTS,)),
         ("settled_weight", "f4", (SETTLED_SLOTS,)),

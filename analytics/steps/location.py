@@ -4,8 +4,9 @@ States of an item, and what moves it:
 
 ```
 unknown  --its reads agree on a zone, or go on for OPEN_AFTER_S-->  located   (revision 0 opens a stay)
-located  --another zone is likely enough------------------------>   located   (revision 1 closes, 0 opens)
-located  --its zone's readers live and do not hear it----------->   unknown   (revision 1, left_for null)
+located  --it is seen more or less surely----------------------->   located   (a further revision says how surely)
+located  --another zone is likely enough------------------------>   located   (the last revision closes, 0 opens)
+located  --its zone's readers live and do not hear it----------->   unknown   (the last revision, left_for null)
 ```
 
 What is believed about an item is in `analytics.location.tracks`; which antenna hears how strongly from where is in
@@ -51,6 +52,10 @@ EXIT_SILENCE_S = 30
 """Silence after which an item last located in an exit zone has left: people walk through an exit in seconds."""
 PRESENCE_GRID_S = 5
 """Silence is looked for on this grid of event time."""
+RESTATE_GRID_S = 60
+"""On this grid, stays whose confidence has changed by"""
+RESTATE_LOG_ODDS = 1.0
+"""this much since their last row get another one. A stay opens as soon as it is likely; how sure it is shows later."""
 _VERSION = 2
 _TRACKS_MIN = 256
 
@@ -215,10 +220,27 @@ def _pass_time(state: LocationState, tick: int, patience_s: npt.NDArray[np.int64
         for item in found[:count].tolist():
             writer.close(item, until_us=int(state.tracks["last_us"][item]), left_for=None)
             state.tracks[item] = _new_tracks(1)[0]
+    if tick % RESTATE_GRID_S == 0:
+        _restate(state, writer)
     if tick % learning.LEARN_GRID_S == 0:
         law = learning.learn(state.lessons, state.places, state.law, state.tracks)
         if law is not state.law:
             state.law, state.tables = law, radio.tabulate(state.places, law)
+
+
+def _restate(state: LocationState, writer: "_RowWriter") -> None:
+    """Write another row of each lasting stay of which the confidence has changed."""
+    located = np.flatnonzero((state.tracks["zone"] >= 0) & (state.tracks["odds"] <= 0)).astype(np.int32)
+    belief = _believe(state, located)
+    now = belief[np.arange(len(located)), state.tracks["zone"][located]]
+    changed = np.abs(_log_odds(now) - _log_odds(state.tracks["stated"][located])) >= RESTATE_LOG_ODDS
+    for index in np.flatnonzero(changed).tolist():
+        writer.restate(int(located[index]), belief[index])
+
+
+def _log_odds(probability: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    bounded = np.clip(probability.astype(np.float64), 0.005, 0.995)  # sure is sure: no row for 0.996 to 0.999
+    return np.asarray(np.log(bounded / (1.0 - bounded)))
 
 
 def _locate(state: LocationState, reads: dict[str, Column], writer: "_RowWriter") -> None:
@@ -295,7 +317,13 @@ class _RowWriter:
 
     def open(self, item: int, belief: npt.NDArray[np.float32]) -> None:
         """Write that a stay opened."""
-        self._write(item, belief, until_us=None, left_for=None, revision=0)
+        self._state.tracks["revision"][item] = 0
+        self._write(item, belief, until_us=None, left_for=None)
+
+    def restate(self, item: int, belief: npt.NDArray[np.float32]) -> None:
+        """Write a lasting stay once more, as it is seen now."""
+        self._state.tracks["revision"][item] += 1
+        self._write(item, belief, until_us=None, left_for=None)
 
     def close(
         self, item: int, *, until_us: int, left_for: int | None, belief: npt.NDArray[np.float32] | None = None
@@ -304,7 +332,8 @@ class _RowWriter:
         if belief is None:
             belief = _believe(self._state, np.array([item], dtype=np.int32))[0]
         until_us = max(until_us, int(self._state.tracks["from_us"][item]) + 1)
-        self._write(item, belief, until_us=until_us, left_for=left_for, revision=1)
+        self._state.tracks["revision"][item] += 1
+        self._write(item, belief, until_us=until_us, left_for=left_for)
 
     def outputs(self) -> Outputs:
         """Return the rows as a table."""
@@ -321,13 +350,13 @@ class _RowWriter:
         *,
         until_us: int | None,
         left_for: int | None,
-        revision: int,
     ) -> None:
         state, track = self._state, self._state.tracks[item]
         epc_hex = state.table.epc_hex(item)
         uri, gtin = identify(epc_hex)
         zone = int(track["zone"])
-        pile = "doubt" if revision == 0 and track["odds"] > 0 else "settled"
+        track["stated"] = belief[zone]
+        pile = "doubt" if track["revision"] == 0 and track["odds"] > 0 else "settled"
         weights, antennas, means = track[f"{pile}_weight"], track[f"{pile}_antenna"], track[f"{pile}_dbm"]
         shown = np.flatnonzero(weights >= tracks.WEIGHT_MIN)
         shown = shown[np.argsort(-means[shown], kind="stable")]
@@ -346,7 +375,7 @@ class _RowWriter:
             _evidence(state.places, antennas[shown], weights[shown], means[shown]),
             None if left_for is None else state.places.zone_ids[left_for],
             state.tick_s * 1_000_000,
-            revision,
+            int(track["revision"]),
         )
         for column, value in zip(self._rows.values(), values, strict=True):
             column.append(value)
