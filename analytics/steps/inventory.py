@@ -13,11 +13,11 @@ any      --sale or transfer names its EPC--->  sold      (no longer stock, where
 ```
 
 A sale or transfer out that names no EPC (a *departure* here) explains the silence of one unit of its GTIN: of those
-that fell silent within `SALE_WINDOW_US` of it, the nearest in time. Where there is none yet it waits for one, and until
-then one of the located units is taken to be on its way out. Where none comes within the window, the last item of the
-GTIN that is hidden is taken; where there is none, the unit was one that is never read. A negative adjustment tells of
-units that were gone before: it explains the longest hidden ones and does not wait. `exit_without_sale` is told of an
-item that fell silent in an exit zone with nothing to explain it after `SALE_GRACE_US`.
+that fell silent within `SALE_WINDOW_US` of it, the nearest in time. Where there is none yet it waits for one, and for
+half an hour one of the located units is taken to be on its way out. Where none comes within the window, the last item
+of the GTIN that is hidden is taken; where there is none, the unit was one that is never read. A negative adjustment
+tells of units that were gone before: it explains the longest hidden ones and does not wait. `exit_without_sale` is told
+of an item that fell silent in an exit zone with nothing to explain it after `SALE_GRACE_US`.
 
 Book stock per GTIN: `book_stock` sets it; receipts, returns, transfers in and adjustments add; sales and transfers out
 subtract; announced deliveries (`expected`) do not touch it. It is unknown until something sets or moves it.
@@ -254,9 +254,8 @@ class _Work:
                 state.book[event.gtin] = state.book.get(event.gtin, 0) + change
         if event.what in _DEPARTURES:
             self._take_departure(event)
-        elif event.what in _COMINGS and event.key is not None and event.key in state.sold:
-            del state.sold[event.key]
-            self._count(event.key, 1)
+        elif event.what in _COMINGS and event.key is not None:
+            self._take_back(event.key, event.gtin or "")
         elif event.what == BusinessEventKind.ADJUSTMENT and event.gtin is not None:
             for epc in self._longest_hidden(event.gtin, -event.quantity):
                 self._end_silence(epc, event.time_us, returned=False)
@@ -273,6 +272,17 @@ class _Work:
             for _ in range(event.quantity):
                 self._depart(event.gtin, event.time_us)
                 self._remind(event.time_us + SALE_WINDOW_US, _FORGET_DEPARTURE, event.gtin, event.time_us)
+
+    def _take_back(self, epc: str, gtin: str) -> None:
+        """Let an item that a till or a transfer names come back: its departure was real, and is over."""
+        state = self._state
+        if epc in state.sold:
+            del state.sold[epc]
+            self._count(epc, 1)
+        elif epc in state.explained:
+            del state.explained[epc]
+        elif epc in state.items and state.departures.get(gtin):
+            state.departures[gtin].pop()  # it was never silent for long, so its sale still waits
 
     def _depart(self, gtin: str, at_us: int) -> None:
         """Let a departure explain the silence nearest to it, or wait for one."""

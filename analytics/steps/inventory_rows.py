@@ -13,6 +13,10 @@ NEVER_READ = accuracy.Coverage(seen=99.0, missed=1.0)
 updates it: what a site tells of EPCs comes from the same tags, and a sale without EPC that no silence follows may as
 well be a till's mistake."""
 
+LEAVING_US = 30 * 60 * 1_000_000
+"""A departure that no silence has shown takes one located unit off for this long: minutes to the door, and ten until
+silence is noticed. Beyond that a till's mistake, or a unit that was never counted, is likelier."""
+
 
 def homes_of(site: Site) -> dict[str, frozenset[str]]:
     """Return the zones with a shelf for a GTIN, by GTIN."""
@@ -105,7 +109,8 @@ class InventoryRows:
         if gtin in state.observed:
             silences = state.hidden.get(gtin, {}).values()
             there = sorted(self._chances[s.at_exit].still_there(now_us - s.since_us) for s in silences)
-            return accuracy.estimate_on_hand(seen, there, len(state.departures.get(gtin, ())), NEVER_READ)
+            leaving = sum(1 for at_us in state.departures.get(gtin, ()) if at_us > now_us - LEAVING_US)
+            return accuracy.estimate_on_hand(seen, there, leaving, NEVER_READ)
         weighed = sum(units for shelf, units in state.shelf_units.items() if self._shelf_gtin.get(shelf) == gtin)
         booked = max(state.book.get(gtin, 0), weighed)
         return accuracy.OnHand(units=float(booked), low=float(weighed), high=float(max(2 * booked, weighed)))
