@@ -167,8 +167,9 @@ class StoreDay:
             tags.place(
                 here, [x for x, _ in places], [y for _, y in places], carried=[item in world.carriers for item in here]
             )
-        if world.carriers:
-            carried = list(world.carried(at_us))
+        if len(world.carriers) > len(touched):
+            posed = set(touched)
+            carried = [place for place in world.carried(at_us) if place[0] not in posed]
             tags.move([c[0] for c in carried], [c[1] for c in carried], [c[2] for c in carried])
 
     def _carry(self, sent: list[Sent]) -> list[Publication]:

@@ -20,18 +20,20 @@ SCALE_IDLE_US = 30 * SECOND_US
 SENSOR_INTERVAL_US = 60 * SECOND_US
 """How often environment sensors publish."""
 
-_DRIFT_TIME_S = 3 * 3600.0  # the zero forgets where it was over three hours
+_DRIFT_TIME_US = 3 * 3600.0 * SECOND_US  # the zero forgets where it was over three hours
 
 
 class Scales:
-    """All shelf scales of a store, weighed once a second."""
+    """All shelf scales of a store, weighed every second or two."""
 
     def __init__(self, shelves: tuple[Shelf, ...], rng: np.random.Generator) -> None:
         self._numbers = [number for number, shelf in enumerate(shelves) if shelf.mqtt_topic is not None]
+        self._place_of = {number: place for place, number in enumerate(self._numbers)}
         self._shelves = [shelves[number] for number in self._numbers]
         self._rng = rng
         count = len(self._numbers)
         self._tare = rng.normal(0.0, SCALE_DRIFT_GRAMS, count)
+        self._weighed_us = 0
         self._last = np.full(count, np.inf)
         self._last_us = np.zeros(count, dtype=np.int64)
         self._lag_us = rng.integers(5_000, 200_000, count)
@@ -54,14 +56,16 @@ class Scales:
 
     def _reading(self, world: World, at_us: int) -> npt.NDArray[np.float64]:
         rng, count = self._rng, len(self._numbers)
-        pull = 1.0 / _DRIFT_TIME_S
-        self._tare += -pull * self._tare + SCALE_DRIFT_GRAMS * math.sqrt(2.0 * pull) * rng.standard_normal(count)
+        steps = min(max(0.0, at_us - self._weighed_us), SCALE_IDLE_US) / _DRIFT_TIME_US
+        self._weighed_us = at_us
+        drift, noise = rng.standard_normal((2, count))
+        self._tare += -steps * self._tare + SCALE_DRIFT_GRAMS * math.sqrt(2.0 * steps) * drift
         grams = np.array([world.shelf_grams[number] for number in self._numbers])
-        grams += self._tare + SCALE_NOISE_GRAMS * rng.standard_normal(count)
-        for place, number in enumerate(self._numbers):
-            until_us, hand_grams = world.hands.get(number, (0, 0.0))
-            if at_us < until_us:
-                grams[place] += hand_grams * float(rng.uniform(0.5, 1.2))
+        grams += self._tare + SCALE_NOISE_GRAMS * noise
+        for number, (until_us, hand_grams) in world.hands.items():
+            if at_us < until_us and number in self._place_of:
+                grams[self._place_of[number]] += hand_grams * float(rng.uniform(0.5, 1.2))
+        world.hands = {number: hand for number, hand in world.hands.items() if hand[0] > at_us}
         return np.asarray(np.rint(grams))
 
 

@@ -12,6 +12,7 @@ from devices.publication import LoggedPublication, Publication
 from devices.site.file import parse_site
 from simulators.config import PRESETS, DayConfig, preset
 from simulators.day import StoreDay
+from simulators.faults import ClockSkew, Duplicate, Garbled, LateReplay
 from simulators.radio_law import RadioLaw
 from simulators.site_toml import site_toml
 from tests.simulators.conftest import RunDay
@@ -103,6 +104,24 @@ def test_running_numbers_have_no_gaps(rows: dict[str, list[dict[str, object]]]) 
     for reader in ("r1", "r2"):
         numbers = [int(str(row["source_seq"])) for row in rows["reads"] if row["reader"] == reader]
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+@pytest.mark.slow
+def test_only_what_the_record_calls_garbled_is_ever_rejected() -> None:
+    faults = (
+        Duplicate(share=0.05),
+        Garbled(share=0.05),
+        LateReplay(reader="r1", from_s=30, until_s=60),
+        ClockSkew(reader="r2", seconds=-90.0),
+    )
+    day = StoreDay(preset("tiny", hours=0.05, faults=faults))
+    rejected = decoded(RunDay(day=day, publications=list(day)))["rejects"]
+    garbled = {
+        str(record["topic"]) for record in day.fault_records() if record["fault"] == "garbled" and "how" in record
+    }
+    count = sum("how" in record for record in day.fault_records())
+    assert 0 < len({row["edge_offset"] for row in rejected}) <= count
+    assert {str(row["topic"]) for row in rejected} <= garbled
 
 
 def test_truth_answers_while_the_day_runs() -> None:
