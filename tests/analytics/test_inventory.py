@@ -208,7 +208,7 @@ class TestExits:
             (2.1, {"epc_hex": B}, 1),
         ],
     )
-    def test_a_sale_excuses_it(self, minute: float, columns: dict[str, str], told: int) -> None:
+    def test_a_sale_excuses_it(self, minute: float, columns: dict[str, Any], told: int) -> None:
         story = three()
         if minute < 2.5:
             story.business(minute - 0.5, "sale", **columns)
