@@ -31,7 +31,7 @@ class StockScore:
     """How the estimates of some days compare with the truth."""
 
     rows: int
-    """GTINs times times that were compared."""
+    """GTINs by times that were compared."""
     held_share: float
     """Share of rows whose interval holds the truth, ends included."""
     above_share: float
