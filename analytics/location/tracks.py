@@ -54,6 +54,10 @@ SHARE_TRUST = 2.0
 many independent ones at most: whether an antenna wakes a tag depends on how the tag lies, as RSSI does."""
 SHARE_TRUST_READS = 3.0
 """Reads at which half of that trust is reached."""
+LOOK_US = 16_000_000
+"""The belief about an item that lies still is worked out every so often: it changes little by a read."""
+NEW_US = 30_000_000
+"""And after every read for this long after a move."""
 WEIGHT_MIN = 0.05
 """Slots that have decayed below this are free."""
 
@@ -67,6 +71,7 @@ TRACK = np.dtype(
         ("zone", "i2"),  # zone number; -1 for not located
         ("cell", "i2"),  # likeliest cell by settled evidence
         ("revision", "i2"),  # of the stay's last row
+        ("touched", "i2"),  # 1 while a tick is worked on, for items that it will look at
         ("stated", "f4"),  # its confidence
         ("odds", "f4"),  # of a move, logarithm; 0 when not in doubt
         ("settled_antenna", "i2", (SETTLED_SLOTS,)),
@@ -94,6 +99,8 @@ _PLACE_VARIANCE = np.float32(PLACE_SPREAD_DB**2)
 _FADING_VARIANCE = np.float32(FADING_SPREAD_DB**2)
 _ZERO, _ONE, _HALF = np.float32(0.0), np.float32(1.0), np.float32(0.5)
 _LOG2_E = np.float32(math.log2(math.e))
+_C1, _C2, _C3, _C4 = (np.float32(c) for c in (0.69306369, 0.23945766, 0.05322541, 0.00683296))
+"""2^x is 1 + C1 x + C2 x^2 + C3 x^3 + C4 x^4 for -1 <= x <= 0, to 3e-6."""
 
 
 @numba.njit(cache=True)
@@ -108,11 +115,11 @@ def absorb(  # noqa: PLR0917 - kernels take their arrays one by one
     log_share: Floats32,
     likelihood: Floats32,
     newcomer: Floats32,
+    zone_alive_s: Int64s,
     tracks: Tracks,
     touched: Int32s,
-    is_touched: npt.NDArray[np.bool_],
 ) -> int:
-    """Take in the reads of one tick, in order; return how many items they touched.
+    """Take in the reads of one tick, in order; return how many items are to be looked at.
 
     Args:
         items: Item number of each read.
@@ -125,19 +132,18 @@ def absorb(  # noqa: PLR0917 - kernels take their arrays one by one
         log_share: See there.
         likelihood: See there.
         newcomer: See there.
+        zone_alive_s: Waking time of each zone's readers.
         tracks: By item number; changed.
-        touched: Filled with the numbers of the items, in order of their first read.
-        is_touched: By item number; all false, and left so.
+        touched: Filled with the numbers of the items to look at, in order of the first read that made them so: those
+            that are not located, in doubt, out of doubt again or newly settled, and the rest every `LOOK_US`.
     """
     cells = np.zeros(mean_dbm.shape[1], dtype=np.float32)
     powers = np.zeros(mean_dbm.shape[1], dtype=np.int32)
     count = 0
     for row in range(len(items)):
         track = tracks[items[row]]
-        if not is_touched[items[row]]:
-            is_touched[items[row]] = True
-            touched[count] = items[row]
-            count += 1
+        looked = track.last_us // LOOK_US
+        doubted = track.odds > 0
         _take(
             track,
             antennas[row],
@@ -152,8 +158,17 @@ def absorb(  # noqa: PLR0917 - kernels take their arrays one by one
             cells,
             powers,
         )
+        if track.zone >= 0:
+            track.heard_alive_s = zone_alive_s[track.zone]
+        fresh = track.last_us - track.settled_us < NEW_US
+        if track.touched == 0 and (
+            track.zone < 0 or doubted or track.odds > 0 or fresh or track.last_us // LOOK_US != looked
+        ):
+            track.touched = 1
+            touched[count] = items[row]
+            count += 1
     for index in range(count):
-        is_touched[touched[index]] = False
+        tracks[touched[index]].touched = 0
     return count
 
 
@@ -364,25 +379,38 @@ def weigh_cells(  # noqa: PLR0917
             for cell in range(len(cells)):
                 off = level - expected[cell]
                 cells[cell] += trust * shares[cell] - off * off * scale
+    top = _largest(cells)
     best = 0
-    for cell in range(len(cells)):
-        if cells[cell] > cells[best]:
-            best = cell
-    _exponentiate(cells, cells[best], powers)
+    while cells[best] < top:
+        best += 1
+    _exponentiate(cells, top, powers)
     return best
 
 
 @numba.njit(cache=True)
+def _largest(values: Floats32) -> Number:
+    """Return the largest value: in four lanes, each waiting for itself only."""
+    one = two = three = four = values[0]
+    whole = len(values) // 4 * 4
+    for index in range(0, whole, 4):
+        one = max(one, values[index])
+        two = max(two, values[index + 1])
+        three = max(three, values[index + 2])
+        four = max(four, values[index + 3])
+    for index in range(whole, len(values)):
+        one = max(one, values[index])
+    return max(one, two, three, four)
+
+
+@numba.njit(cache=True)
 def _exponentiate(values: Floats32, top: Number, powers: Int32s) -> None:
-    """Replace values by exp(value - top), to 1e-4 relative; they are at most `top`. Written to be vectorised."""
+    """Replace values by exp(value - top), to 1e-5 relative; they are at most `top`. Written to be vectorised."""
     for index in range(len(values)):
         exponent = max((values[index] - top) * _LOG2_E, np.float32(-100.0))
-        whole = np.floor(exponent)
-        part = exponent - whole
-        powers[index] = (np.int32(whole) + np.int32(127)) << np.int32(23)
-        values[index] = _ONE + part * (
-            np.float32(0.6951786) + part * (np.float32(0.2276995) + part * np.float32(0.0771219))
-        )
+        whole = np.int32(exponent)
+        part = exponent - np.float32(whole)  # -1 to 0, where the polynomial is 2^part
+        powers[index] = (whole + np.int32(127)) << np.int32(23)
+        values[index] = _ONE + part * (_C1 + part * (_C2 + part * (_C3 + part * _C4)))
     scale = powers.view(np.float32)
     for index in range(len(values)):
         values[index] *= scale[index]

@@ -21,18 +21,15 @@ after it, and detection comes later by design, which `as_of_time` says.
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from analytics.location import arrivals, learning, radio, tracks
 from analytics.location.items import ItemTable
 from analytics.location.pending import Column, PendingRows
 from analytics.location.places import Places, map_site
-from analytics.schemas import LOCATIONS
+from analytics.location.stay_rows import StayRows
 from analytics.step import Arrived, Outputs
-from analytics.steps.identity import identify
 from analytics.steps.state_bytes import pack, unpack
 from devices.site.model import Site
 
@@ -52,10 +49,11 @@ EXIT_SILENCE_S = 30
 """Silence after which an item last located in an exit zone has left: people walk through an exit in seconds."""
 PRESENCE_GRID_S = 5
 """Silence is looked for on this grid of event time."""
-RESTATE_GRID_S = 60
-"""On this grid, stays whose confidence has changed by"""
 RESTATE_LOG_ODDS = 1.0
-"""this much since their last row get another one. A stay opens as soon as it is likely; how sure it is shows later."""
+"""A stay whose confidence has changed by this much since its last row gets another one: it opens as soon as it is
+likely, and how sure it is shows later."""
+SURE = 0.995
+"""Confidence beyond which differences are not worth a row."""
 _VERSION = 2
 _TRACKS_MIN = 256
 
@@ -116,9 +114,10 @@ class LocationStep:
         state.pending.add(_new_rows(arrived, state))
         _make_room(state)
         through_s = arrived.watermark_us // 1_000_000
-        writer = _RowWriter(state, site)
-        _run_ticks(state, state.pending.take(through_s), through_s, writer, int(site.departed_after_s))
-        return state, writer.outputs()
+        rows = StayRows(site.id, state.places, state.table)
+        _run_ticks(state, state.pending.take(through_s), through_s, rows, int(site.departed_after_s))
+        table = rows.table()
+        return state, {"locations": table} if table.num_rows else {}
 
     def dump(self, state: LocationState) -> bytes:
         """Turn a state to bytes."""
@@ -176,111 +175,127 @@ def _new_rows(arrived: Arrived, state: LocationState) -> dict[str, Column]:
 
 
 def _run_ticks(
-    state: LocationState, due: dict[str, Column], through_s: int, writer: "_RowWriter", departed_after_s: int
+    state: LocationState, due: dict[str, Column], through_s: int, rows: StayRows, departed_after_s: int
 ) -> None:
     patience_s = np.where(state.places.exits, EXIT_SILENCE_S, departed_after_s).astype(np.int64)
     due["bin"] = arrivals.rssi_bins(due["rssi_dbm"])
     ticks, starts = np.unique(due["due_s"], return_index=True)
     bounds = np.append(starts, len(due["due_s"]))
     for index, tick in enumerate(ticks.tolist()):
-        _idle(state, tick - 1, patience_s, writer)
-        rows = {name: column[bounds[index] : bounds[index + 1]] for name, column in due.items()}
-        reading = rows["item"] >= 0
-        _hear_readers(state, rows, tick)
-        _pass_time(state, tick, patience_s, writer)
-        _locate(state, rows if reading.all() else {name: column[reading] for name, column in rows.items()}, writer)
-    _idle(state, through_s, patience_s, writer)
+        _idle(state, tick - 1, patience_s, rows)
+        arrived = {name: column[bounds[index] : bounds[index + 1]] for name, column in due.items()}
+        reading = arrived["item"] >= 0
+        _hear_readers(state, arrived, tick)
+        _pass_time(state, tick, patience_s, rows)
+        _locate(state, arrived if reading.all() else {name: column[reading] for name, column in arrived.items()}, rows)
+    _idle(state, through_s, patience_s, rows)
 
 
-def _idle(state: LocationState, through_s: int, patience_s: npt.NDArray[np.int64], writer: "_RowWriter") -> None:
+def _idle(state: LocationState, through_s: int, patience_s: npt.NDArray[np.int64], rows: StayRows) -> None:
     """Let the ticks without rows pass. Once every reader is dark nothing can change, however long that lasts."""
     while state.tick_s < through_s:
         if not (state.reader_heard_s + READER_ALIVE_S > state.tick_s).any():
             state.tick_s = through_s
             return
-        _pass_time(state, state.tick_s + 1, patience_s, writer)
+        _pass_time(state, state.tick_s + 1, patience_s, rows)
 
 
-def _hear_readers(state: LocationState, rows: dict[str, Column], tick: int) -> None:
+def _hear_readers(state: LocationState, arrived: dict[str, Column], tick: int) -> None:
     """Note which readers gave a sign of life. Going dark wins over reads of the same tick."""
-    life = rows["item"] == arrivals.SIGN_OF_LIFE
-    state.reader_heard_s[rows["antenna"][life]] = tick
-    state.reader_heard_s[state.places.antenna_reader[rows["antenna"][rows["item"] >= 0]]] = tick
-    state.reader_heard_s[rows["antenna"][rows["item"] == arrivals.WENT_DARK]] = 0
+    item, antenna = arrived["item"], arrived["antenna"]
+    state.reader_heard_s[antenna[item == arrivals.SIGN_OF_LIFE]] = tick
+    state.reader_heard_s[state.places.antenna_reader[antenna[item >= 0]]] = tick
+    state.reader_heard_s[antenna[item == arrivals.WENT_DARK]] = 0
 
 
-def _pass_time(state: LocationState, tick: int, patience_s: npt.NDArray[np.int64], writer: "_RowWriter") -> None:
+def _pass_time(state: LocationState, tick: int, patience_s: npt.NDArray[np.int64], rows: StayRows) -> None:
     """Let one tick pass: count zones' waking time, and on their grids look for silent items and learn."""
     state.tick_s = tick
     alive = state.reader_heard_s + READER_ALIVE_S > tick
     state.zone_alive_s += (state.places.zone_reader & alive[None, :]).any(axis=1)
     if tick % PRESENCE_GRID_S == 0:
-        found = np.empty(len(state.tracks), dtype=np.int32)
-        count = tracks.silent_items(state.tracks, state.zone_alive_s, patience_s, found)
-        for item in found[:count].tolist():
-            writer.close(item, until_us=int(state.tracks["last_us"][item]), left_for=None)
-            state.tracks[item] = _new_tracks(1)[0]
-    if tick % RESTATE_GRID_S == 0:
-        _restate(state, writer)
+        _close_silent(state, patience_s, rows)
     if tick % learning.LEARN_GRID_S == 0:
         law = learning.learn(state.lessons, state.places, state.law, state.tracks)
         if law is not state.law:
             state.law, state.tables = law, radio.tabulate(state.places, law)
 
 
-def _restate(state: LocationState, writer: "_RowWriter") -> None:
-    """Write another row of each lasting stay of which the confidence has changed."""
-    located = np.flatnonzero((state.tracks["zone"] >= 0) & (state.tracks["odds"] <= 0)).astype(np.int32)
-    belief = _believe(state, located)
-    now = belief[np.arange(len(located)), state.tracks["zone"][located]]
-    changed = np.abs(_log_odds(now) - _log_odds(state.tracks["stated"][located])) >= RESTATE_LOG_ODDS
-    for index in np.flatnonzero(changed).tolist():
-        writer.restate(int(located[index]), belief[index])
+def _close_silent(state: LocationState, patience_s: npt.NDArray[np.int64], rows: StayRows) -> None:
+    """Close the stays of items that have not been heard for too long, and forget what was believed of them."""
+    found = np.empty(len(state.tracks), dtype=np.int32)
+    count = tracks.silent_items(state.tracks, state.zone_alive_s, patience_s, found)
+    if count:
+        items = found[:count]
+        closed = _restated(state, items, _believe(state, items))
+        closed["revision"] += 1
+        until_us = np.maximum(closed["last_us"], closed["from_us"] + 1)
+        rows.add(items, closed, as_of_s=state.tick_s, until_us=until_us)
+        state.tracks[items] = _new_tracks(count)
 
 
-def _log_odds(probability: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    bounded = np.clip(probability.astype(np.float64), 0.005, 0.995)  # sure is sure: no row for 0.996 to 0.999
-    return np.asarray(np.log(bounded / (1.0 - bounded)))
-
-
-def _locate(state: LocationState, reads: dict[str, Column], writer: "_RowWriter") -> None:
-    """Take in the reads of a tick and open, or move, the stays of the items that they touch."""
+def _locate(state: LocationState, reads: dict[str, Column], rows: StayRows) -> None:
+    """Take in the reads of a tick; open, move and restate the stays of items that look different now."""
     if len(reads["item"]) == 0:
         return
     learning.count_reads(state.lessons, state.places, reads["antenna"], reads["bin"])
     touched = _absorb(state, reads)
     belief = _believe(state, touched)
-    held = state.tracks[touched]
+    held = _restated(state, touched, belief)
     best, now = belief.argmax(axis=1), held["zone"]
     surest = belief[np.arange(len(touched)), best]
     waited = held["last_us"] - held["from_us"] >= OPEN_AFTER_S * 1_000_000
     moving = (held["odds"] > 0) | (held["last_us"] - held["settled_us"] < MOVING_S * 1_000_000)
     opens = (now < 0) & (waited | (surest >= OPEN_PROBABILITY))
     moves = (now >= 0) & (best != now) & (surest >= np.where(moving, MOVED_PROBABILITY, REVISED_PROBABILITY))
-    for index in np.flatnonzero(opens | moves).tolist():
-        item, zone = int(touched[index]), int(best[index])
-        if moves[index]:
-            left_us = max(_left_us(held[index]), int(held["from_us"][index]) + 1)
-            writer.close(item, until_us=left_us, left_for=zone, belief=belief[index])
-            state.tracks["from_us"][item] = left_us
-        state.tracks["zone"][item] = zone
-        writer.open(item, belief[index])
-    here = state.tracks["zone"][touched]
-    state.tracks["heard_alive_s"][touched] = state.zone_alive_s[np.maximum(here, 0)]
+    stated = state.tracks["stated"][touched]
+    restates = (
+        (now >= 0) & ~moves & ~moving & (np.abs(_log_odds(held["stated"]) - _log_odds(stated)) >= RESTATE_LOG_ODDS)
+    )
+    if moves.any():
+        closed = held[moves]
+        closed["revision"] += 1
+        left_us = np.maximum(_left_us(closed), closed["from_us"] + 1)
+        rows.add(touched[moves], closed, as_of_s=state.tick_s, until_us=left_us, left_for=best[moves])
+        held["from_us"][moves] = left_us
+    changed = opens | moves | restates
+    if changed.any():
+        held["revision"] = np.where(restates, held["revision"] + 1, 0)
+        held["zone"] = np.where(restates, now, best)
+        held["stated"] = np.where(restates, held["stated"], surest)
+        written = held[changed]
+        rows.add(touched[changed], written, as_of_s=state.tick_s)
+        for name in ("from_us", "zone", "revision", "stated"):
+            state.tracks[name][touched[changed]] = written[name]
+        state.tracks["heard_alive_s"][touched[changed]] = state.zone_alive_s[written["zone"]]
 
 
-def _left_us(track: np.void) -> int:
-    """Return when an item left the zone that it is reported in.
+def _restated(
+    state: LocationState, items: npt.NDArray[np.int32], belief: npt.NDArray[np.float32]
+) -> npt.NDArray[np.void]:
+    """Return a copy of items' tracks in which `stated` is what their belief says of their zone."""
+    held = state.tracks[items]
+    held["stated"] = belief[np.arange(len(items)), held["zone"]]
+    return held
 
-    That is the first read of the doubt that moved it, or of the move that just ended; where the estimate is revised
-    without a move, the revision itself.
+
+def _log_odds(probability: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    bounded = np.clip(probability.astype(np.float64), 1.0 - SURE, SURE)
+    return np.asarray(np.log(bounded / (1.0 - bounded)))
+
+
+def _left_us(held: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
+    """Return when items left the zones that they are reported in.
+
+    That is the first read of the doubt that moved an item, or of the move that just ended; where the estimate is
+    revised without a move, the revision itself.
     """
-    if track["odds"] > 0:
-        return int(track["doubt_us"])
-    return int(track["settled_us"] if track["settled_us"] > track["from_us"] else track["last_us"])
+    after_move = np.where(held["settled_us"] > held["from_us"], held["settled_us"], held["last_us"])
+    return np.where(held["odds"] > 0, held["doubt_us"], after_move)
 
 
 def _absorb(state: LocationState, reads: dict[str, Column]) -> npt.NDArray[np.int32]:
+    """Take in reads; return the items whose belief is due to be worked out."""
     touched = np.empty(len(reads["item"]), dtype=np.int32)
     count = tracks.absorb(
         reads["item"],
@@ -293,9 +308,9 @@ def _absorb(state: LocationState, reads: dict[str, Column]) -> npt.NDArray[np.in
         state.tables.log_share,
         state.tables.likelihood,
         state.tables.newcomer,
+        state.zone_alive_s,
         state.tracks,
         touched,
-        np.zeros(len(state.tracks), dtype=np.bool_),
     )
     return touched[:count]
 
@@ -305,106 +320,3 @@ def _believe(state: LocationState, items: npt.NDArray[np.int32]) -> npt.NDArray[
     belief = np.empty((len(items), state.places.zones), dtype=np.float32)
     tracks.believe(items, state.tables.mean_dbm, state.tables.log_share, state.places.zone_cells, state.tracks, belief)
     return belief
-
-
-class _RowWriter:
-    """Collects the rows of one chunk."""
-
-    def __init__(self, state: LocationState, site: Site) -> None:
-        self._state = state
-        self._site = site.id
-        self._rows: dict[str, list[Any]] = {name: [] for name in LOCATIONS.names}
-
-    def open(self, item: int, belief: npt.NDArray[np.float32]) -> None:
-        """Write that a stay opened."""
-        self._state.tracks["revision"][item] = 0
-        self._write(item, belief, until_us=None, left_for=None)
-
-    def restate(self, item: int, belief: npt.NDArray[np.float32]) -> None:
-        """Write a lasting stay once more, as it is seen now."""
-        self._state.tracks["revision"][item] += 1
-        self._write(item, belief, until_us=None, left_for=None)
-
-    def close(
-        self, item: int, *, until_us: int, left_for: int | None, belief: npt.NDArray[np.float32] | None = None
-    ) -> None:
-        """Write that a stay closed."""
-        if belief is None:
-            belief = _believe(self._state, np.array([item], dtype=np.int32))[0]
-        until_us = max(until_us, int(self._state.tracks["from_us"][item]) + 1)
-        self._state.tracks["revision"][item] += 1
-        self._write(item, belief, until_us=until_us, left_for=left_for)
-
-    def outputs(self) -> Outputs:
-        """Return the rows as a table."""
-        if not self._rows["site"]:
-            return {}
-        columns = [pa.array(self._rows[field.name], type=_plain(field.type)) for field in LOCATIONS]
-        cast = [column.cast(field.type) for column, field in zip(columns, LOCATIONS, strict=True)]
-        return {"locations": pa.Table.from_arrays(cast, schema=LOCATIONS)}
-
-    def _write(
-        self,
-        item: int,
-        belief: npt.NDArray[np.float32],
-        *,
-        until_us: int | None,
-        left_for: int | None,
-    ) -> None:
-        state, track = self._state, self._state.tracks[item]
-        epc_hex = state.table.epc_hex(item)
-        uri, gtin = identify(epc_hex)
-        zone = int(track["zone"])
-        track["stated"] = belief[zone]
-        pile = "doubt" if track["revision"] == 0 and track["odds"] > 0 else "settled"
-        weights, antennas, means = track[f"{pile}_weight"], track[f"{pile}_antenna"], track[f"{pile}_dbm"]
-        shown = np.flatnonzero(weights >= tracks.WEIGHT_MIN)
-        shown = shown[np.argsort(-means[shown], kind="stable")]
-        x, y = _power_weighted(state.places, antennas[shown], weights[shown], means[shown])
-        values = (
-            self._site,
-            epc_hex,
-            uri,
-            gtin,
-            state.places.zone_ids[zone],
-            int(track["from_us"]),
-            until_us,
-            float(belief[zone]),
-            x,
-            y,
-            _evidence(state.places, antennas[shown], weights[shown], means[shown]),
-            None if left_for is None else state.places.zone_ids[left_for],
-            state.tick_s * 1_000_000,
-            int(track["revision"]),
-        )
-        for column, value in zip(self._rows.values(), values, strict=True):
-            column.append(value)
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    return pa.int64() if pa.types.is_timestamp(kind) else kind
-
-
-def _power_weighted(
-    places: Places, antennas: Column, weights: Column, means: Column
-) -> tuple[float | None, float | None]:
-    """Return the mean position of antennas, each weighted by how often and with how much power it heard the item."""
-    if len(antennas) == 0:
-        return None, None
-    level = np.where(np.isnan(means), np.nanmin(means) if not np.isnan(means).all() else 0.0, means).astype(np.float64)
-    power = weights * 10.0 ** ((level - level.max()) / 10.0)
-    x, y = (power[:, None] * places.antenna_xy[antennas]).sum(axis=0) / power.sum()
-    return round(float(x), 2), round(float(y), 2)
-
-
-def _evidence(places: Places, antennas: Column, weights: Column, means: Column) -> str:
-    """Return the antennas behind a decision as JSON, strongest first."""
-    heard = [
-        {
-            "antenna": places.antenna_labels[antenna],
-            "reads": round(float(weight), 1),
-            "rssi_dbm": None if np.isnan(mean) else round(float(mean), 1),
-        }
-        for antenna, weight, mean in zip(antennas.tolist(), weights, means, strict=True)
-    ]
-    return msgspec.json.encode({"antennas": heard}).decode()
