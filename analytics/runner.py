@@ -117,6 +117,11 @@ class Runner:
             self._on_event(f"stopped while holding; the next start goes on from the last checkpoint: {error}")
         self.stats.state = "stopped"
 
+    def close(self) -> None:
+        """Let go of source and journal: another process may have them now."""
+        self._source.close()
+        self._journal.close()
+
     def _recover(self, stop: Stop) -> None:
         checkpoint = self._journal.latest()
         if checkpoint is not None:

@@ -27,7 +27,7 @@ def open_runner(
     config: RunnerConfig | None = None,
     on_event: Callable[[str], None] = lambda _: None,
 ) -> Runner:
-    """Open everything that the jobs of a data directory need.
+    """Open everything that the jobs of a data directory need; whoever has the runner closes it.
 
     Args:
         sites: Sites to run.
@@ -42,17 +42,15 @@ def open_runner(
         TagtideError: The journal is not the one that belongs to the lake.
     """
     journal = Journal(data.journal)
-    data.keep_sites(sites)
-    lake = Lake(data.lake, writer=WRITER)
-    _check_belong_together(journal, lake, data)
-    return Runner(
-        source=open_source(sites, data, kafka, on_event),
-        sites=sites,
-        lake=lake,
-        journal=journal,
-        config=config,
-        on_event=on_event,
-    )
+    try:
+        data.keep_sites(sites)
+        lake = Lake(data.lake, writer=WRITER)
+        _check_belong_together(journal, lake, data)
+        source = open_source(sites, data, kafka, on_event)
+    except BaseException:
+        journal.close()
+        raise
+    return Runner(source=source, sites=sites, lake=lake, journal=journal, config=config, on_event=on_event)
 
 
 def open_source(

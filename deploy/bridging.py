@@ -76,18 +76,16 @@ def run_forwarder(data: DataDirectory, sites: Sequence[Site], *, kafka: str, sto
         ForwardError: Kafka's topics are not as they must be.
     """
     tell = teller("forward")
-    forwarder = _open_forwarder(data, sites, kafka, tell)
-    tell(f"from the edge log in {data.edge} to Kafka at {kafka}")
-    status = Status(
-        tell,
-        lambda: {"publications forwarded": forwarder.stats.publications, "rows": sum(forwarder.stats.rows.values())},
-    )
+    with _opened_forwarder(data, sites, kafka, tell) as forwarder:
+        tell(f"from the edge log in {data.edge} to Kafka at {kafka}")
+        stats = forwarder.stats
+        status = Status(tell, lambda: {"publications forwarded": stats.publications, "rows": sum(stats.rows.values())})
 
-    def stopping() -> bool:
-        status.maybe()
-        return stop()
+        def stopping() -> bool:
+            status.maybe()
+            return stop()
 
-    forwarder.run(stopping)
+        forwarder.run(stopping)
 
 
 @contextlib.contextmanager
@@ -105,8 +103,7 @@ def forwarding(
     if kafka is None:
         yield lambda: False
         return
-    forwarder = _open_forwarder(data, sites, kafka, tell)
-    with _beside(forwarder.run, "forwarder") as failed:
+    with _opened_forwarder(data, sites, kafka, tell) as forwarder, _beside(forwarder.run, "forwarder") as failed:
         yield failed
 
 
@@ -133,10 +130,14 @@ def _beside(run: Callable[[Stop], None], name: str) -> Iterator[Stop]:
         raise failures[0]
 
 
-def _open_forwarder(data: DataDirectory, sites: Sequence[Site], kafka: str, tell: Callable[[str], None]) -> "Forwarder":
+@contextlib.contextmanager
+def _opened_forwarder(
+    data: DataDirectory, sites: Sequence[Site], kafka: str, tell: Callable[[str], None]
+) -> Iterator["Forwarder"]:
     from ingest.forward_report import ForwarderConfig
     from ingest.forwarder import Forwarder
     from ingest.kafka_cluster import KafkaCluster
 
     config = ForwarderConfig(cluster=KafkaCluster(bootstrap_servers=kafka))
-    return Forwarder(config, EdgeLog.open(data.edge), TopicDirectory.of(sites), on_event=tell)
+    with contextlib.closing(EdgeLog.open(data.edge)) as log:
+        yield Forwarder(config, log, TopicDirectory.of(sites), on_event=tell)

@@ -72,6 +72,10 @@ class LocalBroker:
         Raises:
             TagtideError: It did not come up; the message has the end of its log.
         """
+        if _accepts(self.port):  # or we would take whoever listens there for our broker
+            raise TagtideError(
+                f"port {self.port} of 127.0.0.1 is taken", hint="stop what listens there", code="broker_port_taken"
+            )
         self._directory.mkdir(parents=True, exist_ok=True)
         log = self._directory / "broker.log"
         with log.open("ab") as sink:

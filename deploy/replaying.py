@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,13 +52,16 @@ class ReplayJob:
         """
         checked_speed(self.speed)
         open_capture(self.capture).close()  # before anything is created for it
-        log = EdgeLog.open(self.data.edge)
-        runner = open_runner(self.sites, self.data, kafka=self.kafka, config=self._config(), on_event=say)
-        landed = self._fill_and_run(log, runner, stop)
+        with (
+            closing(EdgeLog.open(self.data.edge)) as log,
+            closing(
+                open_runner(self.sites, self.data, kafka=self.kafka, config=self._config(), on_event=say)
+            ) as runner,
+        ):
+            landed = self._fill_and_run(log, runner, stop)
         if self._failure is not None:
             raise self._failure
         assert self._result is not None, "the filling thread ended without a failure"
-        log.close()
         self._tell_end(runner, self._result, complete=landed)
         return landed
 

@@ -32,10 +32,26 @@ Mqtt = Annotated[
         "environment: TAGTIDE_MQTT_PASSWORD.",
     ),
 ]
-Kafka = Annotated[
-    str | None,
-    typer.Option("--kafka", "-k", metavar="HOSTS", help="Kafka: `host:port[,host:port]`.", show_default=False),
-]
+
+
+def _checked_servers(servers: str | None) -> str | None:
+    for server in servers.split(",") if servers is not None else []:
+        host, _, port = server.strip().rpartition(":")
+        if not host.strip("[]") or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+            raise typer.BadParameter(f"'{server}' is not host:port, for example kafka-1:9092")
+    return servers
+
+
+_KAFKA = typer.Option(
+    "--kafka",
+    "-k",
+    metavar="HOSTS",
+    callback=_checked_servers,
+    help="Kafka: `host:port[,host:port]`.",
+    show_default=False,
+)
+Kafka = Annotated[str | None, _KAFKA]
+RequiredKafka = Annotated[str, _KAFKA]
 
 
 def _checked_filters(filters: list[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """`tagtide up`, `bridge`, `forward`, `jobs`, `demo`: what runs and goes on running."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from deploy.commands.options import (
     Data,
     Kafka,
     Mqtt,
+    RequiredKafka,
     SiteFiles,
     Subscribe,
     stop_on_signals,
@@ -120,9 +122,7 @@ def bridge(
 def forward(
     data: Data,
     site: SiteFiles,
-    kafka: Annotated[
-        str, typer.Option("--kafka", "-k", metavar="HOSTS", help="Kafka: `host:port[,host:port]`.", show_default=False)
-    ],
+    kafka: RequiredKafka,
 ) -> None:
     """Decode the edge log and forward it to Kafka (what `bridge --kafka` runs beside itself).
 
@@ -147,15 +147,16 @@ def jobs(site: SiteFiles, data: Data, kafka: Kafka = None) -> None:
     tell = teller("jobs")
     stop = stop_on_signals()
     sites = sites_of(site)
-    runner = open_runner(sites, data_at(data), kafka=kafka, on_event=tell)
-    tell(f"{_names(sites)}; from {'Kafka at ' + kafka if kafka else 'the edge log'} into {data / 'lake'}")
-    status = Status(tell, lambda: {name: runner.stats.rows.get(name, 0) for name in ("reads", "rejects", "locations")})
+    with closing(open_runner(sites, data_at(data), kafka=kafka, on_event=tell)) as runner:
+        tell(f"{_names(sites)}; from {'Kafka at ' + kafka if kafka else 'the edge log'} into {data / 'lake'}")
+        rows = runner.stats.rows
+        status = Status(tell, lambda: {name: rows.get(name, 0) for name in ("reads", "rejects", "locations")})
 
-    def stopping() -> bool:
-        status.maybe()
-        return stop()
+        def stopping() -> bool:
+            status.maybe()
+            return stop()
 
-    runner.run(stopping)
+        runner.run(stopping)
     tell("stopped; everything that was taken in is committed")
 
 

@@ -110,6 +110,9 @@ def is_one_message(ended: Ended) -> bool:
         ("capture new.jsonl --mqtt mqtt://u:secret@h:x", 2, "port"),
         ("bridge --site site.toml --data new --subscribe a/#/b", 2, "a/#/b"),
         ("capture new.jsonl --subscribe a+", 2, "a+"),
+        ("jobs --site site.toml --data new --kafka localhost", 2, "not host:port"),
+        ("forward --site site.toml --data new --kafka a:1,b:x", 2, "'b:x' is not host:port"),
+        ("up --site site.toml --data new --kafka :::", 2, "not host:port"),
         # streams, scenarios, commands
         ("tail read --data new", 2, 'did you mean "reads"'),
         ("tail reads", 2, "either --data or --kafka"),

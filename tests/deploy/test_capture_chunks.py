@@ -1,0 +1,57 @@
+"""Promise: a capture read for evaluation gives the rows that a replay of it would land, in the same order."""
+
+from pathlib import Path
+
+import pytest
+
+from deploy import capture_chunks as module
+from deploy.capture_chunks import capture_chunks
+from devices.errors import CaptureError
+from devices.site import load_site
+from tests.deploy.scene import START_US, line, write_capture
+
+
+def test_reads_come_in_order_with_an_end_of_time(tmp_path: Path, site_file: Path) -> None:
+    capture = write_capture(tmp_path / "c.jsonl", 7)
+    chunks = list(capture_chunks(capture, [load_site(site_file)]))
+    assert [chunk.site for chunk in chunks] == ["store-7"]
+    assert chunks[0].batch("reads")["edge_offset"].to_pylist() == list(range(1, 8))
+    (mark,) = chunks[0].clock
+    assert mark.received_us == START_US + 6_000_000
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 6, 7])
+def test_how_many_are_decoded_at_once_changes_nothing(
+    tmp_path: Path, site_file: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    capture = write_capture(tmp_path / "c.jsonl", 6)
+    whole = [
+        row for chunk in capture_chunks(capture, [load_site(site_file)]) for row in chunk.batch("reads").to_pylist()
+    ]
+    monkeypatch.setattr(module, "CHUNK_PUBLICATIONS", at_once)
+    seen: list[int] = []
+    chunks = list(capture_chunks(capture, [load_site(site_file)], seen.append))
+    assert [row for chunk in chunks for row in chunk.batch("reads").to_pylist()] == whole
+    assert seen == list(range(at_once, 7, at_once))
+    assert sum(len(chunk.clock) for chunk in chunks) == 1
+
+
+def test_unreadable_lines_are_passed_over(tmp_path: Path, site_file: Path) -> None:
+    capture = tmp_path / "c.jsonl"
+    capture.write_text(f"{line(0)}\nrubbish\n\n{line(1)}\n{line(2)[:-20]}")
+    (chunk,) = capture_chunks(capture, [load_site(site_file)])
+    assert chunk.batch("reads").num_rows == 2
+    assert chunk.batch("rejects").num_rows == 0
+
+
+def test_topics_of_other_sites_have_no_site(tmp_path: Path, site_file: Path) -> None:
+    capture = tmp_path / "c.jsonl"
+    capture.write_text(f"{line(0)}\n{line(1).replace('store-7/r1', 'elsewhere')}\n")
+    chunks = {chunk.site: chunk for chunk in capture_chunks(capture, [load_site(site_file)])}
+    assert chunks["store-7"].batch("reads").num_rows == 1
+    assert chunks[None].batch("rejects")["reason_code"].to_pylist() == ["topic_unknown"]
+
+
+def test_a_missing_capture_is_an_error(tmp_path: Path, site_file: Path) -> None:
+    with pytest.raises(CaptureError, match=r"none\.jsonl"):
+        list(capture_chunks(tmp_path / "none.jsonl", [load_site(site_file)]))
