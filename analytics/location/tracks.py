@@ -45,7 +45,7 @@ at least this long,"""
 FORGET_S_MAX = 240.0
 """and no longer than this: surroundings change, and what four minutes tell is as good as it gets."""
 INDEPENDENT_S = 0.25
-"""Reads of an item closer than this share their fading and count for less."""
+"""Reads of an item by one antenna closer than this share their fading and count for less."""
 SHARE_PRIOR = 8.0
 """Weight, in reads, of the law's shares of the antennas beside the shares that an item shows: readers take turns and
 tags keep quiet for a while, so that shares jump about more than chance would have it."""
@@ -69,6 +69,7 @@ TRACK = np.dtype(
         ("doubt_us", "i8"),  # first read of the doubt
         ("heard_alive_s", "i8"),  # waking time of its zone's readers at its last read
         ("zone", "i2"),  # zone number; -1 for not located
+        ("last_antenna", "i2"),  # antenna of the last read
         ("cell", "i2"),  # likeliest cell by settled evidence
         ("revision", "i2"),  # of the stay's last row
         ("touched", "i2"),  # 1 while a tick is worked on, for items that it will look at
@@ -197,7 +198,10 @@ def _take(  # noqa: PLR0917
     settled, doubt = track.settled_weight, track.doubt_weight
     total = _fade(settled, elapsed_s, (time_us - track.settled_us) * 1e-6)
     doubt_total = _fade(doubt, elapsed_s, (time_us - track.doubt_us) * 1e-6)
-    weight = np.float32(1.0 if total <= WEIGHT_MIN else min(1.0, max(elapsed_s, 0.02) / INDEPENDENT_S))
+    weight = _ONE
+    if total > WEIGHT_MIN and antenna == track.last_antenna:
+        weight = np.float32(min(1.0, max(elapsed_s, 0.02) / INDEPENDENT_S))
+    track.last_antenna = antenna
     gain = _ZERO
     if total > WEIGHT_MIN:
         stay = _log_stay(track, antenna, rssi, total, mean_dbm[antenna, track.cell], share[antenna, track.cell])

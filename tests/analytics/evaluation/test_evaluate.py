@@ -85,7 +85,7 @@ def test_no_rows_are_no_stays() -> None:
 
 
 def day(items: int = 6, seconds: int = 900, every_s: int = 2) -> list[Chunk]:
-    """Items that lie under antenna 1 for the first half and under antenna 2 for the second, heard by both."""
+    """Items that lie under antenna 1 for the first half and under antenna 2, 10 m off, for the second; both hear them."""
     rng = np.random.default_rng(3)
     chunks = []
     for number, second in enumerate(range(0, seconds, every_s)):
@@ -95,7 +95,7 @@ def day(items: int = 6, seconds: int = 900, every_s: int = 2) -> list[Chunk]:
             {
                 "epc_hex": f"E{item}",
                 "antenna": antenna,
-                "rssi_dbm": float(rng.normal(-55 if antenna == near else -68, 3)),
+                "rssi_dbm": float(rng.normal(-50 if antenna == near else -76, 3)),
             }
             for item in range(items)
             for antenna in (1, 2)
