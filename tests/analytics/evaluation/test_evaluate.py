@@ -85,7 +85,7 @@ def test_no_rows_are_no_stays() -> None:
 
 
 def day(items: int = 6, seconds: int = 900, every_s: int = 2) -> list[Chunk]:
-    """Items that lie under antenna 1 for the first half and under antenna 2, 10 m off, for the second; both hear them."""
+    """Items under antenna 1 for the first half and under antenna 2, 10 m off, for the second; both hear them."""
     rng = np.random.default_rng(3)
     chunks = []
     for number, second in enumerate(range(0, seconds, every_s)):
