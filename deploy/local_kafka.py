@@ -43,7 +43,7 @@ from deploy.kafka_libs import (
 from devices.errors import TagtideError
 
 _HOST = "127.0.0.1"
-_START_TIMEOUT_S = 60.0  # 2 s with the class archive, 5 s without, on two idle cores; CI machines are neither
+_START_TIMEOUT_S = 120.0  # 2 s with the class archive, 5 s without, on two idle cores; logs to recover take longer
 _STOP_TIMEOUT_S = 20.0  # a controlled shutdown takes 0.3 s; then SIGKILL, which Kafka survives
 _FORMAT_TIMEOUT_S = 60
 _POLL_S = 0.05

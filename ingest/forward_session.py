@@ -199,28 +199,32 @@ class ForwardSession:
             self._stats.bytes_sent += len(record.value)
 
     def _on_piece(self, chunk: SentChunk, topic: str, error: KafkaError | None, record: Message) -> None:
-        if not self._is_delivered(error):
-            return
-        offset = record.offset()
-        if offset is None:  # Kafka had it from a request whose answer was lost, and does not say where
-            self._failure = SessionFailedError("a record was delivered to an unknown place")
-        else:
+        offset = self._delivered_at(error, record)
+        if offset is not None:
             self._outstanding.piece_delivered(chunk, topic, offset)
 
-    def _on_progress(self, chunk: SentChunk, error: KafkaError | None, _record: Message) -> None:
-        if self._is_delivered(error):
+    def _on_progress(self, chunk: SentChunk, error: KafkaError | None, record: Message) -> None:
+        if self._delivered_at(error, record) is not None:
             self._stats.chunks += 1
             self._outstanding.concluded(chunk)
 
-    def _is_delivered(self, error: KafkaError | None) -> bool:
-        """Whether a delivery report is good news that still counts."""
-        if error is not None and self._failure is None:
+    def _delivered_at(self, error: KafkaError | None, record: Message) -> int | None:
+        """Return the Kafka offset of a record that was delivered; `None` where it was not, or does not count any more.
+
+        A report without an error and without an offset is no delivery. librdkafka gives one when a later request of
+        the same producer succeeded and it takes the earlier one for a repeat. But a partition that was just created
+        accepts any sequence number first, so the earlier record may not be there at all (KAFKA-15591).
+        """
+        offset = record.offset()
+        if self._failure is None and error is not None:
             self._failure = _session_failed(error)
+        elif self._failure is None and offset is None:
+            self._failure = SessionFailedError("a record was reported as delivered without a place in its topic")
         if self._failure is not None:
-            return False
+            return None
         self._stats.records_delivered += 1
         self._stats.state = ForwarderState.FORWARDING
-        return True
+        return offset
 
     def _on_client_error(self, error: KafkaError) -> None:
         """Take note of what librdkafka says about the connection; it goes on by itself unless this is fatal."""

@@ -8,13 +8,14 @@ States: `closed` -> (`poll` finds Kafka and its topics) `open` -> (`seek`) `clos
 away `poll` returns nothing and goes on trying.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from confluent_kafka import OFFSET_BEGINNING, TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPlace
 
 from devices.chunk import Chunk
@@ -186,9 +187,13 @@ class _Reader:
         self._waiting: dict[int, tuple[dict[str, int], float, float]] = {}  # what for, since when, when looked at
         self._told_losses = (0, 0, 0)
         self._consumer = Consumer(_consumer_settings(config, self._on_error, self._on_commit), logger=_SILENT)
+        # Asked for by hand, metadata is there at once instead of after a second. Offset 0 stands for the beginning,
+        # wherever it is by now (`auto.offset.reset`): asking Kafka for it would take another half second.
+        with contextlib.suppress(KafkaException):
+            self._consumer.list_topics(timeout=config.request_timeout_s)
         self._consumer.assign(
             [
-                KafkaPlace(config.topic(name), number, start.next_offsets.get(number, {}).get(name, OFFSET_BEGINNING))
+                KafkaPlace(config.topic(name), number, start.next_offsets.get(number, {}).get(name, 0))
                 for number in self._assemblies
                 for name in TOPICS
             ]
@@ -204,10 +209,10 @@ class _Reader:
                 rows += chunk.rows
                 if rows >= max_rows:
                     break
-            left = deadline - self._monotonic()
-            if rows >= max_rows or (found and left <= 0):
+            if rows >= max_rows:
                 break
-            if self._read(_RECORDS_AT_ONCE, 0.0):
+            left = deadline - self._monotonic()
+            if self._read(_RECORDS_AT_ONCE, 0.0) and left > 0:
                 continue
             if found or left <= 0:
                 break

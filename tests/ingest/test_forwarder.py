@@ -9,7 +9,8 @@ import pytest
 from devices.errors import UsageError
 from ingest.edge_log import EdgeLog
 from ingest.errors import EdgeLogForeignError, EdgeLogUnavailableError
-from ingest.forwarder import CURSOR, Forwarder, ForwarderConfig, ForwarderState
+from ingest.forward_session import ForwardSession, SessionFailedError
+from ingest.forwarder import CURSOR, Forwarder, ForwarderConfig, ForwarderState, ForwarderStats
 from ingest.kafka_cluster import KafkaCluster
 from ingest.kafka_source import KafkaSource, KafkaSourceConfig
 from tests.ingest.kafka_scene import DIRECTORY, edge_log, publications
@@ -91,6 +92,34 @@ def test_a_source_without_kafka_hands_out_nothing_and_says_so_once() -> None:
 def test_a_cluster_that_cannot_work_is_refused(settings: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         KafkaCluster(**{"bootstrap_servers": NOBODY, **settings})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["piece", "progress"])
+def test_an_acknowledgement_without_a_place_is_none(tmp_path: Path, kind: str) -> None:
+    class Placeless:
+        def offset(self) -> None:
+            return None
+
+    log = edge_log(tmp_path, publications(5))
+    session = ForwardSession(
+        config=_config(poll_interval_s=0.0),
+        log=log,
+        directory=DIRECTORY,
+        stats=ForwarderStats(),
+        name="s",
+        kafka_partitions=3,
+        record_bytes_limit=900_000,
+    )
+    session.turn()
+    chunk = session._outstanding._lanes["store-042"][0]
+    if kind == "piece":
+        session._on_piece(chunk, "reads", None, Placeless())  # type: ignore[arg-type]
+    else:
+        session._on_progress(chunk, None, Placeless())  # type: ignore[arg-type]
+    with pytest.raises(SessionFailedError, match="without a place"):
+        session.turn()
+    session.close()
+    assert log.cursor(CURSOR) == 0
 
 
 def test_reading_begins_behind_the_cursor_of_an_earlier_run(tmp_path: Path) -> None:
