@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from deploy.commands import data, devices, edge, evaluate, simulate, stack
+from deploy.kernel_cache import find_kernel_cache
 from deploy.printing import say
 from devices.errors import TagtideError, UsageError
 
@@ -69,6 +70,7 @@ def tagtide(
 
 def main() -> None:
     """Run the command line; user errors become one message and an exit code, never a stack trace."""
+    find_kernel_cache()
     # A site's name may hold what the terminal's encoding does not: an answer with escapes is better than none.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a text file, unless replaced
     try:
