@@ -10,9 +10,9 @@ A track holds two small piles of evidence, each up to a few antennas with a deca
   of a metre without knowing where to.
 
 ```
-settled only  --a read fits a move better-->                     in doubt (odds > 0)
-in doubt      --odds fall to 0: the reads join the settled-->    settled only
-in doubt      --odds pass MOVED_ODDS: they replace the settled--> settled only, in a new place
+settled only  --a read fits a move better------------------------------>  in doubt
+in doubt      --odds fall to STAYED_ODDS: the reads join the settled--->  settled only
+in doubt      --odds pass MOVED_ODDS: they replace the settled--------->  settled only, in a new place
 ```
 
 The belief about zones mixes the two: settled zones, and doubtful zones weighed with exp(odds) times the prior
@@ -37,6 +37,11 @@ MOVE_LOG_PRIOR = -7.0
 """Logarithm of the probability that an item moves between two reads: 1 in 1,100."""
 MOVE_PER_S = 1.0 / 3600.0
 """What each second without a read adds to it: once an hour."""
+STAYED_ODDS = -2.0
+"""Logarithm of the odds of a move at which a doubt is given up. Below 0, since two antennas may have to be heard twice
+each before their reads, unlikely one by one, support each other."""
+DOUBT_US = 10_000_000
+"""A doubt that has come to nothing after this long is given up, so that it is not in the way of a fresh one."""
 MOVED_ODDS = 11.0
 """Logarithm of the odds at which an item has moved: e^4 to 1 after the prior."""
 FORGET_S_MIN = 6.0
@@ -66,7 +71,7 @@ TRACK = np.dtype(
         ("from_us", "i8"),  # start of the stay; of the first read while not located; 0 before any
         ("last_us", "i8"),  # last read
         ("settled_us", "i8"),  # since when the item has lain where it lies
-        ("doubt_us", "i8"),  # first read of the doubt
+        ("doubt_us", "i8"),  # first read of the doubt; 0 when not in doubt
         ("heard_alive_s", "i8"),  # waking time of its zone's readers at its last read
         ("zone", "i2"),  # zone number; -1 for not located
         ("last_antenna", "i2"),  # antenna of the last read
@@ -144,7 +149,7 @@ def absorb(  # noqa: PLR0917 - kernels take their arrays one by one
     for row in range(len(items)):
         track = tracks[items[row]]
         looked = track.last_us // LOOK_US
-        doubted = track.odds > 0
+        doubted = track.doubt_us > 0
         _take(
             track,
             antennas[row],
@@ -163,7 +168,7 @@ def absorb(  # noqa: PLR0917 - kernels take their arrays one by one
             track.heard_alive_s = zone_alive_s[track.zone]
         fresh = track.last_us - track.settled_us < NEW_US
         if track.touched == 0 and (
-            track.zone < 0 or doubted or track.odds > 0 or fresh or track.last_us // LOOK_US != looked
+            track.zone < 0 or doubted or track.doubt_us > 0 or fresh or track.last_us // LOOK_US != looked
         ):
             track.touched = 1
             touched[count] = items[row]
@@ -205,24 +210,25 @@ def _take(  # noqa: PLR0917
     gain = _ZERO
     if total > WEIGHT_MIN:
         stay = _log_stay(track, antenna, rssi, total, mean_dbm[antenna, track.cell], share[antenna, track.cell])
-        if track.odds > 0:
+        if track.doubt_us > 0:
             move = _log_move(
                 track, antenna, rssi_bin, rssi, doubt_total, mean_dbm, share, log_share, likelihood, cells, powers
             )
         else:
             move = newcomer[antenna, rssi_bin]
         gain = weight * (move - stay)
-    if track.odds <= 0 and gain <= 0:
+    if track.doubt_us == 0 and gain <= 0:
         _remember(track.settled_antenna, settled, track.settled_dbm, antenna, rssi, weight)
         return
-    if track.odds <= 0:
+    if track.doubt_us == 0:
         track.doubt_us = time_us
         doubt[:] = _ZERO
         prior = math.exp(MOVE_LOG_PRIOR)
         track.odds = np.float32(math.log(min(0.5, prior + elapsed_s * MOVE_PER_S) / prior))
     track.odds += gain
     _remember(track.doubt_antenna, doubt, track.doubt_dbm, antenna, rssi, weight)
-    if track.odds <= 0 or track.odds > MOVED_ODDS:
+    stale = track.odds <= 0 and time_us - track.doubt_us > DOUBT_US
+    if stale or track.odds <= STAYED_ODDS or track.odds > MOVED_ODDS:
         _resolve(track)
 
 
@@ -244,6 +250,7 @@ def _resolve(track: Track) -> None:
             )
             track.doubt_weight[slot] = _ZERO
     track.odds = _ZERO
+    track.doubt_us = 0
 
 
 @numba.njit(cache=True)
@@ -439,7 +446,7 @@ def believe(  # noqa: PLR0917
             track.settled_antenna, track.settled_weight, track.settled_dbm, mean_dbm, log_share, cells, powers
         )
         _pool_zones(cells, zone_cells, belief[index])
-        if track.odds > 0:
+        if track.doubt_us > 0:
             weigh_cells(track.doubt_antenna, track.doubt_weight, track.doubt_dbm, mean_dbm, log_share, cells, powers)
             _pool_zones(cells, zone_cells, doubt)
             moved = np.float32(math.exp(track.odds + MOVE_LOG_PRIOR))
