@@ -1,7 +1,6 @@
 """Putting the parts together: which source feeds the runner, and where everything lies in a data directory."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from analytics.data_directory import DataDirectory
 from analytics.journal import Journal
@@ -10,7 +9,7 @@ from analytics.runner import Runner, RunnerConfig
 from analytics.schemas import TABLES
 from analytics.source import RecordSource
 from devices.bulk import TopicDirectory
-from devices.errors import TagtideError, UsageError
+from devices.errors import TagtideError
 from devices.site.model import Site
 from ingest.edge_log import EdgeLog
 from ingest.edge_source import EdgeLogSource
@@ -62,31 +61,6 @@ def open_source(
 
         return KafkaSource(KafkaSourceConfig(bootstrap_servers=kafka), on_event=on_event)
     return EdgeLogSource(EdgeLog.open(data.edge), TopicDirectory.of(sites))
-
-
-def data_at(path: Path) -> DataDirectory:
-    """Return the data directory at a path, which need not exist yet.
-
-    Raises:
-        UsageError: A file is there.
-    """
-    if path.exists() and not path.is_dir():
-        raise UsageError(f"--data {path} is a file, not a directory", hint="give a directory; it is created if needed")
-    return DataDirectory(path)
-
-
-def sites_of(paths: Sequence[Path]) -> tuple[Site, ...]:
-    """Load the site files of a command line, every problem of all of them at once.
-
-    Raises:
-        SiteFileError: There are problems.
-        UsageError: No site file was given.
-    """
-    from devices.site import load_sites
-
-    if not paths:
-        raise UsageError("no site file was given", hint="--site FILE; docs/site-file.md explains what is in one")
-    return load_sites(paths)
 
 
 def _check_belong_together(journal: Journal, lake: Lake, data: DataDirectory) -> None:

@@ -11,9 +11,7 @@ import pyarrow as pa
 import typer
 from rich.table import Table
 
-from analytics.answers import csv_parts, json_parts
 from analytics.schemas import TABLES
-from deploy.answer_view import print_answer
 from deploy.commands.options import Data, Kafka, stop_on_signals
 from deploy.printing import AnswerConsole, put, say
 from devices.errors import QuestionError, UsageError
@@ -63,7 +61,9 @@ def sql(
     tagtide sql --data DIR replenish --format csv > replenish.csv
     ```
     """
+    from analytics.answers import csv_parts, json_parts
     from analytics.query import ask, connect
+    from deploy.answer_view import print_answer
 
     given = dict(_pair(text) for text in parameters or [])
     answer = ask(connect(data), query, given)
@@ -133,6 +133,8 @@ def tail(
     tagtide tail locations --data DIR
     ```
     """
+    from analytics.answers import json_parts
+
     if stream not in TABLES:
         raise UsageError(
             f'there is no stream "{stream}"{did_you_mean(stream, TABLES)}', hint=f"streams: {', '.join(TABLES)}"

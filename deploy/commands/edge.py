@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from deploy.assembly import data_at, sites_of
 from deploy.commands.options import DEFAULT_MQTT, DEFAULT_SUBSCRIBE, Kafka, Mqtt, SiteFiles, Subscribe, stop_on_signals
+from deploy.named_files import data_at, sites_of
 from deploy.printing import say
 from devices.errors import UsageError
 

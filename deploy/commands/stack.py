@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from deploy.assembly import data_at, open_runner, sites_of
 from deploy.commands.options import (
     DEFAULT_MQTT,
     DEFAULT_SUBSCRIBE,
@@ -20,6 +19,7 @@ from deploy.commands.options import (
     stop_on_signals,
 )
 from deploy.local_mqtt import BrokerKind
+from deploy.named_files import data_at, sites_of
 from deploy.reporting import Status, teller
 from devices.site.model import Site
 from ingest.mqtt_url import parse_mqtt_url
@@ -144,6 +144,8 @@ def jobs(site: SiteFiles, data: Data, kafka: Kafka = None) -> None:
     tagtide jobs --site a.toml --site b.toml --data DIR --kafka kafka-1:9092
     ```
     """
+    from deploy.assembly import open_runner
+
     tell = teller("jobs")
     stop = stop_on_signals()
     sites = sites_of(site)

@@ -1,6 +1,8 @@
 """Promise: `--help` of every command names all that it takes, fits a terminal, and shows an example that works."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -70,6 +72,14 @@ def test_no_command_is_a_wrong_command_line_that_shows_help() -> None:
     ended = tagtide()
     assert ended.code == 2
     assert "Commands" in ended.out + ended.err
+
+
+@pytest.mark.slow
+def test_help_does_not_wait_for_libraries_that_compute() -> None:
+    heavy = ["numba", "duckdb", "deltalake", "confluent_kafka", "scipy"]
+    script = f"import sys, deploy.cli; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 @pytest.mark.slow
