@@ -171,7 +171,8 @@ class LocalKafka:
         draft.write_text(template.substitute(values, data=self.directory / "data"), encoding="utf-8")
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         command = [java, *_QUICK_START, *_archive_options(libs), "-cp", libs.class_path, "kafka.tools.StorageTool"]
-        command += ["format", "--standalone", "--ignore-formatted", "-t", cluster_id, "-c", str(draft)]
+        # One word: an identity may begin with "-", which on its own would be taken for an option, 1 time in 64.
+        command += ["format", "--standalone", "--ignore-formatted", f"--cluster-id={cluster_id}", "-c", str(draft)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=_FORMAT_TIMEOUT_S, check=False)
         if done.returncode != 0:
             raise LocalKafkaError(f"Kafka could not format {self.directory}: {done.stdout}{done.stderr}")
