@@ -158,7 +158,8 @@ def ask(connection: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[s
     Args:
         connection: From `connect`.
         query: A question's name, or SQL.
-        parameters: Values for the question's `$name`s; those left out take the question's defaults.
+        parameters: Values for the question's `$name`s, `all` where nothing is to be restricted; those left out take the
+            question's defaults.
 
     Returns:
         The answer as an Arrow table.
@@ -170,7 +171,7 @@ def ask(connection: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[s
     name = query.strip()
     if not _NAME.fullmatch(name):
         return _run(connection, query, given)
-    from analytics.questions import load_questions
+    from analytics.questions import ALL, load_questions
 
     questions = load_questions()
     question = questions.get(name)
@@ -181,7 +182,8 @@ def ask(connection: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[s
             f'question "{name}" has no parameter "{unknown[0]}"{did_you_mean(unknown[0], question.parameters)}',
             hint=f"it has: {', '.join(question.parameters) or 'none'}; `tagtide questions {name}` explains them",
         )
-    return _run(connection, question.sql, {**question.parameters, **given})
+    wanted = {parameter: None if value == ALL else value for parameter, value in given.items()}
+    return _run(connection, question.sql, {**question.parameters, **wanted})
 
 
 def _no_question(name: str, questions: Sequence[str]) -> QuestionError:

@@ -28,9 +28,9 @@ def score_table(report: Report) -> Table:
         f"{report.on_site_item_hours:.0f} item-hours on site, {report.scores[0].moves.true} moves to find",
         title_justify="left",
     )
-    table.add_column("measure")
+    table.add_column("measure", overflow="fold")
     for score in report.scores:
-        table.add_column(score.name, justify="right")
+        table.add_column(score.name, justify="right", overflow="fold")
     for name, measure in _MEASURES:
         table.add_row(name, *(measure(score) for score in report.scores))
     return table

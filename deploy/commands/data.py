@@ -99,7 +99,7 @@ def questions(
         table.add_column("question")
         table.add_column("parameters")
         for question in known.values():
-            shown = ", ".join(f"{parameter}={default or ''}" for parameter, default in question.parameters.items())
+            shown = ", ".join(f"{parameter}={default or 'all'}" for parameter, default in question.parameters.items())
             table.add_row(question.name, question.title, shown)
         console = AnswerConsole()
         if not console.is_terminal:
@@ -109,12 +109,14 @@ def questions(
     if name not in known:
         raise QuestionError(f'there is no question "{name}"{did_you_mean(name, known)}', hint="tagtide questions")
     question = known[name]
-    say(question.title, to_stdout=True)
-    if question.description:
-        AnswerConsole().print(question.description, markup=False)
-    for parameter, default in question.parameters.items():
-        meaning = question.parameter_meanings[parameter]
-        say(f"  --param {parameter}=...  {meaning} (default: {default or 'all'})", to_stdout=True)
+    console = AnswerConsole()
+    lines = [question.title, question.description] if question.description else [question.title]
+    lines += [
+        f"  --param {parameter}=...  {question.parameter_meanings[parameter]} (default: {default or 'all'})"
+        for parameter, default in question.parameters.items()
+    ]
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=not console.is_terminal)
 
 
 def tail(

@@ -37,6 +37,14 @@ def test_a_parameter_reaches_the_question(stored: Path) -> None:
     assert {json.loads(line)["zone"] for line in ended.out.splitlines()} == {"floor.a"}
 
 
+def test_all_restricts_nothing(stored: Path) -> None:
+    everything = tagtide("sql", "--data", stored, "where-is", "-f", "csv").out
+    assert (
+        tagtide("sql", "--data", stored, "where-is", "-p", "epc=all", "-p", "site=all", "-f", "csv").out == everything
+    )
+    assert tagtide("sql", "--data", stored, "where-is", "-p", "site=none", "-f", "csv").out != everything
+
+
 def test_a_parameter_reaches_sql(stored: Path) -> None:
     ended = tagtide("sql", "--data", stored, "SELECT $a || $b AS both", "-p", "a=1=2", "-p", "$b=", "-f", "json")
     assert ended.out == '{"both":"1=2"}\n'
@@ -119,7 +127,7 @@ def test_the_list_of_questions(stored: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(load_questions()))
 def test_a_question_is_explained(name: str) -> None:
-    page = tagtide("questions", name, columns=2000).out
+    page = tagtide("questions", name).out
     question = load_questions()[name]
     assert page.startswith(f"{question.title}\n")
     assert question.description in page

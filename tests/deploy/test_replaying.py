@@ -22,6 +22,8 @@ from tests.deploy.command_line import Ended, tagtide
 from tests.deploy.scene import line, write_capture
 from tests.integration.processes import DEADLINE_S, query
 
+pytestmark = pytest.mark.slow
+
 READS = "SELECT count(*) AS n, count(DISTINCT epc_hex) AS items, max(edge_offset) AS last FROM reads"
 
 
@@ -93,7 +95,6 @@ def test_the_pace_is_kept(tmp_path: Path, site_file: Path, data: Path) -> None:
     assert reads(tmp_path / "paced") == 5
 
 
-@pytest.mark.slow
 def test_stopped_it_says_so_and_goes_on_later(tmp_path: Path, site_file: Path, data: Path) -> None:
     """Publications an hour apart: whoever waits for the next one must hear the signal."""
     capture = write_capture(tmp_path / "c.jsonl", 3, every_s=3600.0)
@@ -107,7 +108,6 @@ def test_stopped_it_says_so_and_goes_on_later(tmp_path: Path, site_file: Path, d
     assert reads(data) == 3
 
 
-@pytest.mark.slow
 def test_killed_it_goes_on_where_it_was(tmp_path: Path, site_file: Path, data: Path) -> None:
     capture = write_capture(tmp_path / "c.jsonl", 400, every_s=1.0)
     process = start(capture, site_file, data, "--speed", "20")
