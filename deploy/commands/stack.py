@@ -38,7 +38,7 @@ def demo(
     data: Annotated[Path, typer.Option("--data", "-d", metavar="DIR", help="Where the demo keeps its data.")] = Path(
         "demo-data"
     ),
-    hours: Annotated[float, typer.Option(min=0.1, max=24, metavar="H", help="Length of the trading day.")] = 10.0,
+    hours: Annotated[float, typer.Option(min=0.1, max=24, metavar="H", help="Length of the trading day.")] = 8.0,
     seconds: Annotated[float, typer.Option(min=1, metavar="S", help="Shortest time to run it in.")] = 110.0,
     seed: Annotated[int, typer.Option(metavar="N", help="One seed gives one day.")] = 1,
     broker: Annotated[BrokerKind, typer.Option(help="MQTT broker to start.")] = BrokerKind.AUTO,
