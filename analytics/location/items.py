@@ -4,7 +4,7 @@ An open-addressing hash table over the EPCs' bytes: about 50 bytes an item, and 
 Hashing is our own (FNV-1a), so numbers and probe order are the same in every process.
 """
 
-from typing import cast
+from typing import Any, cast
 
 import numba
 import numpy as np
@@ -70,7 +70,7 @@ class ItemTable:
         """Memory in use, bytes."""
         return self._slots.nbytes + self._text.nbytes + self._ends.nbytes
 
-    def columns(self) -> dict[str, npt.NDArray[np.generic]]:
+    def columns(self) -> dict[str, npt.NDArray[Any]]:
         """Return what `restore` needs."""
         end = int(self._ends[self._count - 1]) if self._count else 0
         return {"item_text": self._text[:end], "item_ends": self._ends[: self._count]}

@@ -111,6 +111,8 @@ def tabulate(places: Places, law: RadioLaw) -> RadioTables:
     so it cancels.
     """
     real_readers = places.antenna_reader[: len(places.antennas)]
+    if not places.antennas or not places.zones:
+        return _nothing()
     taught = mean_rssi_dbm(places) + law.offset_db[:, None]
     spread = math.hypot(PLACE_SPREAD_DB, FADING_SPREAD_DB)
     answers = 0.5 * (1.0 + _erf((taught - EDGE_DBM) / (ANSWER_SPREAD_DB * math.sqrt(2.0)))) + STRAY_CHANCE
@@ -129,6 +131,12 @@ def tabulate(places: Places, law: RadioLaw) -> RadioTables:
         likelihood=likelihood.astype(np.float32),
         newcomer=np.log(likelihood.mean(axis=2)).astype(np.float32),
     )
+
+
+def _nothing() -> RadioTables:
+    """Return the tables of a site without antennas or without zones: nothing can be located there."""
+    flat, deep = np.zeros((0, 0), dtype=np.float32), np.zeros((0, RSSI_BINS + 1, 0), dtype=np.float32)
+    return RadioTables(mean_dbm=flat, share=flat, log_share=flat, likelihood=deep, newcomer=flat)
 
 
 def _known(value: float | None, otherwise: float) -> float:

@@ -33,8 +33,8 @@ SETTLED_SLOTS = 10
 move when it is heard again; where 48 hang over 600 m2, about ten hear an item."""
 DOUBT_SLOTS = 4
 """Antennas that are remembered while in doubt: it lasts a few reads."""
-MOVE_LOG_PRIOR = -7.0
-"""Logarithm of the probability that an item moves between two reads: 1 in 1,100."""
+MOVE_LOG_PRIOR = -4.5
+"""Logarithm of the probability that an item moves between two reads: 1 in 90, strays included."""
 MOVE_PER_S = 1.0 / 3600.0
 """What each second without a read adds to it: once an hour."""
 STAYED_ODDS = -2.0
@@ -42,7 +42,7 @@ STAYED_ODDS = -2.0
 each before their reads, unlikely one by one, support each other."""
 DOUBT_US = 10_000_000
 """A doubt that has come to nothing after this long is given up, so that it is not in the way of a fresh one."""
-MOVED_ODDS = 11.0
+MOVED_ODDS = 8.5
 """Logarithm of the odds at which an item has moved: e^4 to 1 after the prior."""
 FORGET_S_MIN = 6.0
 """Evidence decays with the age of the pile, so that a carried item is where it is and not where it came from; it lasts
@@ -54,6 +54,9 @@ INDEPENDENT_S = 0.25
 SHARE_PRIOR = 8.0
 """Weight, in reads, of the law's shares of the antennas beside the shares that an item shows: readers take turns and
 tags keep quiet for a while, so that shares jump about more than chance would have it."""
+STRAY_SHARE = 0.05
+"""Share of reads that nothing explains: reflections, a tag carried past, a door that opens. No read can speak louder
+for a move than 1 to this, unless the reads before it foretold it."""
 SHARE_TRUST = 2.0
 """Which antennas hear an item, and how often, says where it is, beside RSSI. All of its reads together count as this
 many independent ones at most: whether an antenna wakes a tag depends on how the tag lies, as RSSI does."""
@@ -104,6 +107,7 @@ Number = Any
 _PLACE_VARIANCE = np.float32(PLACE_SPREAD_DB**2)
 _FADING_VARIANCE = np.float32(FADING_SPREAD_DB**2)
 _ZERO, _ONE, _HALF = np.float32(0.0), np.float32(1.0), np.float32(0.5)
+_LOG_STRAY = np.float32(math.log(STRAY_SHARE))
 _LOG2_E = np.float32(math.log2(math.e))
 _C1, _C2, _C3, _C4 = (np.float32(c) for c in (0.69306369, 0.23945766, 0.05322541, 0.00683296))
 """2^x is 1 + C1 x + C2 x^2 + C3 x^3 + C4 x^4 for -1 <= x <= 0, to 3e-6."""
@@ -216,7 +220,8 @@ def _take(  # noqa: PLR0917
             )
         else:
             move = newcomer[antenna, rssi_bin]
-        gain = weight * (move - stay)
+        stray = _LOG_STRAY + newcomer[antenna, rssi_bin]
+        gain = weight * (_log_either(move, stray) - _log_either(stay, stray))
     if track.doubt_us == 0 and gain <= 0:
         _remember(track.settled_antenna, settled, track.settled_dbm, antenna, rssi, weight)
         return
@@ -230,6 +235,12 @@ def _take(  # noqa: PLR0917
     stale = track.odds <= 0 and time_us - track.doubt_us > DOUBT_US
     if stale or track.odds <= STAYED_ODDS or track.odds > MOVED_ODDS:
         _resolve(track)
+
+
+@numba.njit(cache=True)
+def _log_either(one: Number, other: Number) -> Number:
+    """Return log(exp(one) + exp(other))."""
+    return np.float32(max(one, other) + math.log1p(math.exp(-abs(one - other))))
 
 
 @numba.njit(cache=True)

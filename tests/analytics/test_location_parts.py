@@ -1,0 +1,163 @@
+"""The parts that location is made of: item numbers, the map, the radio law, pending rows."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analytics.location.items import ItemTable
+from analytics.location.pending import PendingRows
+from analytics.location.places import CELLS_MAX, Places, map_site
+from analytics.location.radio import NO_RSSI_BIN, RadioLaw, mean_rssi_dbm, physics, tabulate
+from analytics.location.tracks import DOUBT_SLOTS, TRACK, weigh_cells
+from devices.site.model import Antenna, Reader, Site, Wall, Zone, ZoneKind
+
+
+def strip(*zones: str, wall_x: float | None = None) -> Site:
+    """Zones of 10 m by 8 m beside each other, an antenna over the middle of each, ports 1 and up of reader `r`."""
+    return Site(
+        id="s",
+        zones=tuple(
+            Zone(id=name, kind=ZoneKind.SALES_FLOOR, polygon=((x, 0.0), (x + 10, 0.0), (x + 10, 8.0), (x, 8.0)))
+            for x, name in ((10.0 * place, name) for place, name in enumerate(zones))
+        ),
+        readers=(
+            Reader(
+                id="r",
+                profile="tagtide",
+                mqtt_topic="t",
+                antennas=tuple(Antenna(port=n + 1, x=10.0 * n + 5, y=4.0) for n in range(len(zones))),
+            ),
+        ),
+        walls=() if wall_x is None else (Wall(start=(wall_x, -1.0), end=(wall_x, 9.0), loss_db=8.0),),
+    )
+
+
+@given(st.lists(st.lists(st.text("0123456789ABCDEF", max_size=40), max_size=30), max_size=8))
+def test_items_are_numbered_in_order_of_first_arrival(chunks: list[list[str]]) -> None:
+    """Numbers are those of a plain dictionary, however EPCs are cut into arrays, and the table restored in between."""
+    table, plain = ItemTable(), dict[str, int]()
+    for chunk in chunks:
+        expected = [plain.setdefault(epc, len(plain)) for epc in chunk]
+        assert table.numbers_of(pa.array(chunk, pa.string())).tolist() == expected
+        columns = table.columns()
+        table = ItemTable.restore(columns["item_text"], columns["item_ends"])
+    assert [table.epc_hex(number) for number in range(len(table))] == list(plain)
+
+
+def test_item_numbers_of_a_slice_and_of_many() -> None:
+    epcs = pa.array([f"{number:024X}" for number in range(5000)])
+    table = ItemTable()
+    assert table.numbers_of(epcs.slice(1000, 3000)).tolist() == list(range(3000))
+    assert table.numbers_of(epcs).tolist() == [*range(3000, 4000), *range(3000), *range(4000, 5000)]
+    assert table.bytes_used / len(table) < 80
+
+
+def test_every_zone_has_cells_and_every_cell_its_zone() -> None:
+    tiny = Zone(id="till", kind=ZoneKind.POINT_OF_SALE, polygon=((31, 0), (31.2, 0), (31.2, 0.2), (31, 0.2)))
+    site = strip("a", "b", "c")
+    places = map_site(Site(id="s", zones=(*site.zones, tiny), readers=site.readers))
+    assert len(places.cell_xy) <= CELLS_MAX
+    counts = np.diff(places.zone_cells)
+    assert (counts >= 1).all()
+    for zone, name in enumerate(("a", "b", "c")):
+        xs = places.cell_xy[places.zone_cells[zone] : places.zone_cells[zone + 1], 0]
+        assert ((xs > 10 * zone) & (xs < 10 * zone + 10)).all(), name
+
+
+def test_ports_find_their_antenna_and_strangers_the_whole_reader() -> None:
+    places = map_site(strip("a", "b"))
+    assert places.antenna_labels == ("r:1", "r:2", "r")
+    assert places.port_antenna.tolist() == [[2, 0, 1, 2]]
+    assert places.antenna_members == ((0,), (1,), (0, 1))
+
+
+def test_a_reader_without_antennas_says_nothing_about_place() -> None:
+    site = strip("a")
+    places = map_site(
+        Site(id="s", zones=site.zones, readers=(*site.readers, Reader(id="sled", profile="p", mqtt_topic="u")))
+    )
+    assert (places.port_antenna[1] == -1).all()
+
+
+def mean_in(places: Places, antenna: int, zone: int) -> float:
+    cells = slice(int(places.zone_cells[zone]), int(places.zone_cells[zone + 1]))
+    return float(mean_rssi_dbm(places)[antenna, cells].mean())
+
+
+def test_an_antenna_hears_its_own_zone_best_and_walls_weaken() -> None:
+    open_floor, walled = map_site(strip("a", "b", "c")), map_site(strip("a", "b", "c", wall_x=10.0))
+    assert mean_in(open_floor, 0, 0) > mean_in(open_floor, 0, 1) > mean_in(open_floor, 0, 2)
+    assert mean_in(walled, 0, 0) == mean_in(open_floor, 0, 0)
+    assert mean_in(open_floor, 0, 1) - mean_in(walled, 0, 1) == pytest.approx(16.0)  # there and back
+
+
+def test_an_antenna_that_looks_aside_hears_that_side() -> None:
+    site = strip("a", "b", "c")
+    looking = Antenna(port=1, x=15.0, y=4.0, azimuth_deg=180.0, downtilt_deg=30.0, beamwidth_deg=70.0)
+    places = map_site(
+        Site(id="s", zones=site.zones, readers=(Reader(id="r", profile="p", mqtt_topic="t", antennas=(looking,)),))
+    )
+    assert mean_in(places, 0, 0) > mean_in(places, 0, 2) + 10.0
+
+
+def test_shares_are_shares_and_a_reader_has_those_of_its_antennas() -> None:
+    places = map_site(strip("a", "b", "c"))
+    tables = tabulate(places, physics(places))
+    assert tables.share[:3].sum(axis=0) == pytest.approx(1.0, abs=1e-5)
+    assert tables.share[3] == pytest.approx(tables.share[:3].sum(axis=0), abs=1e-5)
+    assert tables.mean_dbm[3] == pytest.approx(tables.mean_dbm[:3].max(axis=0))
+    assert tables.likelihood.shape == (4, NO_RSSI_BIN + 1, len(places.cell_xy))
+    assert np.isfinite(tables.newcomer).all()
+
+
+def test_a_reader_in_other_units_is_shifted_as_a_whole() -> None:
+    places = map_site(strip("a", "b"))
+    shifted = tabulate(places, RadioLaw(level_db=np.array([20.0]), offset_db=np.zeros(2)))
+    plain = tabulate(places, physics(places))
+    assert shifted.mean_dbm == pytest.approx(plain.mean_dbm + 20.0)
+    assert shifted.share == pytest.approx(plain.share)
+
+
+def test_cells_are_weighed_as_the_formula_says() -> None:
+    """The vectorised kernel against numpy's logarithms and exponentials, with an antenna that reports no RSSI."""
+    places = map_site(strip("a", "b", "c"))
+    tables = tabulate(places, physics(places))
+    antennas = np.array([0, 1, 2, 0], dtype=np.int16)
+    weights = np.array([4.0, 1.0, 2.0, 0.0], dtype=np.float32)
+    levels = np.array([-52.0, -66.0, np.nan, -90.0], dtype=np.float32)
+    assert len(antennas) == DOUBT_SLOTS
+    expected = np.zeros(len(places.cell_xy))
+    for antenna, weight, level in list(zip(antennas, weights, levels, strict=True))[:3]:
+        expected += 2.0 * weight / (7.0 + 3.0) * np.log(tables.share[antenna])
+        if not np.isnan(level):
+            expected -= (level - tables.mean_dbm[antenna]) ** 2 / (2 * (11.0**2 + 6.0**2 / weight))
+    cells = np.zeros(len(expected), dtype=np.float32)
+    powers = np.zeros(len(expected), dtype=np.int32)
+    best = weigh_cells(antennas, weights, levels, tables.mean_dbm, tables.log_share, cells, powers)
+    assert best == expected.argmax()
+    assert cells == pytest.approx(np.exp(expected - expected.max()), rel=1e-3, abs=1e-6)
+
+
+def test_a_track_of_nothing_is_zero_bytes() -> None:
+    assert not np.frombuffer(np.zeros(1, dtype=TRACK).tobytes(), dtype=np.uint8).any()
+
+
+@given(st.lists(st.tuples(st.integers(1, 50), st.integers(0, 30)), max_size=60))
+def test_pending_rows_come_out_by_time_and_once(steps: list[tuple[int, int]]) -> None:
+    """Rows are held until they are due, and those of one time keep their order of arrival."""
+    held, added, taken = 0, list[tuple[int, int]](), list[tuple[int, int]]()
+    pending = PendingRows({name: np.empty(0, dtype=np.int64) for name in ("due_s", "time_us", "number")})
+    for number, (ahead, advance) in enumerate(steps):
+        due_s = held + ahead
+        columns = {"due_s": due_s, "time_us": due_s * 1_000_000, "number": number}
+        pending.add({name: np.array([value]) for name, value in columns.items()})
+        added.append((due_s, number))
+        held += advance
+        out = pending.take(held)
+        rows = list(zip(out["due_s"].tolist(), out["number"].tolist(), strict=True))
+        assert rows == sorted(rows)
+        taken += rows
+    assert sorted(taken) == sorted(row for row in added if row[0] <= held)
+    assert len(pending) == len(added) - len(taken)
