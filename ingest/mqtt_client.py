@@ -1,5 +1,9 @@
 """paho-mqtt as we use it: configured, with its writes queued, and reading the packets that we hand to it."""
 
+import contextlib
+import select
+import socket
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +14,8 @@ from ingest.mqtt_url import MqttUrl
 
 RECEIVE_BYTES = 64 * 2**10
 """One read of the socket: some 200 publications of 300 bytes."""
+
+_RDHUP = getattr(select, "POLLRDHUP", 0)  # Linux only; elsewhere a ping that cannot be sent tells as much
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +43,7 @@ class SessionConfig:
 
 
 class PacketClient(paho.Client):
-    """paho, reading whole packets that we hand to it instead of its socket.
+    """paho, reading whole packets that we hand to it instead of its socket, and that socket.
 
     `_sock_recv` is the one private method of paho that we rely on: a test holds that paho reads through it.
     """
@@ -55,6 +61,65 @@ class PacketClient(paho.Client):
             return super()._sock_recv(RECEIVE_BYTES)
         except BlockingIOError:
             return None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a socket."""
+        return self.socket() is not None
+
+    def wait(self, wait_s: float, *, reading: bool, writing: bool) -> bool:
+        """Wait until something can be read or written.
+
+        Args:
+            wait_s: At most this long.
+            reading: Whether what can be read ends the wait; where not, only the broker's hanging up does.
+            writing: Whether something waits to be sent by `send`; paho's own packets are looked after.
+
+        Returns:
+            Whether something can be read, or, where nothing is to be read, whether the broker has hung up.
+        """
+        sock = self.socket()
+        assert sock is not None, "nothing to wait for"
+        if reading and isinstance(sock, ssl.SSLSocket) and sock.pending():
+            return True
+        events = select.POLLIN if reading else _RDHUP
+        if writing or self.want_write():
+            events |= select.POLLOUT
+        poll = select.poll()
+        poll.register(sock, events)
+        return any(event & ~select.POLLOUT for _, event in poll.poll(max(0.0, wait_s) * 1000))
+
+    def send(self, data: bytes | bytearray) -> int:
+        """Send as much as goes now; return how many bytes that was.
+
+        Raises:
+            OSError: The connection is broken.
+        """
+        sock = self.socket()
+        if sock is None:
+            return 0
+        try:
+            return int(sock.send(data))
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return 0
+
+    def read_to_the_end(self, timeout_s: float) -> None:
+        """Wait until the broker has closed its side: closing over unread bytes would reset the connection."""
+        sock = self.socket()
+        if not isinstance(sock, socket.socket) or isinstance(sock, ssl.SSLSocket):
+            return
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_WR)
+            sock.settimeout(timeout_s)
+            while sock.recv(2**16):
+                pass
+
+    def shut(self) -> None:
+        """Close the socket."""
+        sock = self.socket()
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.close()
 
     def _sock_recv(self, bufsize: int) -> bytes:
         if not self._handed:

@@ -19,11 +19,7 @@ What is read is cut into packets by `ingest.mqtt_packets`: publications go strai
 Acknowledgements are given to `acknowledge` in any number and written in one `send` per turn.
 """
 
-import contextlib
 import random
-import select
-import socket
-import ssl
 import struct
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -32,7 +28,7 @@ from typing import Any, Protocol
 import paho.mqtt.client as paho
 
 from ingest.errors import BrokerError
-from ingest.mqtt_client import PacketClient, SessionConfig, new_client
+from ingest.mqtt_client import SessionConfig, new_client
 from ingest.mqtt_packets import Delivery, MalformedPacketError, PacketBuffer
 from ingest.mqtt_url import MqttUrl
 
@@ -45,7 +41,72 @@ _STEADY_S = 10.0  # a connection that lasts this long starts the reconnect delay
 _PINGREQ = b"\xc0\x00"
 _DISCONNECT = b"\xe0\x00"
 _NO_ANSWER = "it closed the connection without an answer (is it mqtt:// or mqtts://?)"
-_RDHUP = getattr(select, "POLLRDHUP", 0)  # Linux only; elsewhere a ping that cannot be sent tells as much
+
+
+class Wire(Protocol):
+    """What carries a session's bytes: paho and a socket (`ingest.mqtt_client.PacketClient`), or a simulated broker."""
+
+    on_connect: Any
+    on_disconnect: Any
+    on_subscribe: Any
+    on_publish: Any
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a socket."""
+        ...
+
+    def reconnect(self) -> object:
+        """Open a connection; raises `OSError` where that fails."""
+        ...
+
+    def wait(self, wait_s: float, *, reading: bool, writing: bool) -> bool:
+        """Wait until something can be read or written; return whether something can be read, or was hung up."""
+        ...
+
+    def receive(self) -> bytes | None:
+        """Read; `None` where nothing has come, no bytes where the broker has closed the connection."""
+        ...
+
+    def handle(self, packet: bytes) -> None:
+        """Deal with one packet that is not a publication."""
+        ...
+
+    def send(self, data: bytes | bytearray) -> int:
+        """Send as much as goes now; return how many bytes that was."""
+        ...
+
+    def want_write(self) -> bool:
+        """Whether the client has packets of its own to write."""
+        ...
+
+    def loop_write(self) -> object:
+        """Write the client's own packets."""
+        ...
+
+    def loop_misc(self) -> object:
+        """Keep the connection alive."""
+        ...
+
+    def subscribe(self, topic: Any) -> object:
+        """Ask for publications."""
+        ...
+
+    def unsubscribe(self, topic: Any) -> object:
+        """Ask for no more publications."""
+        ...
+
+    def publish(self, topic: str, payload: bytes, qos: int) -> Any:
+        """Publish."""
+        ...
+
+    def read_to_the_end(self, timeout_s: float) -> None:
+        """Wait until the broker has closed its side."""
+        ...
+
+    def shut(self) -> None:
+        """Close the connection."""
+        ...
 
 
 class SessionListener(Protocol):
@@ -82,14 +143,27 @@ class MqttSession:
         *,
         rng: random.Random,
         monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        open_wire: Callable[[SessionConfig], Wire] = new_client,
     ) -> None:
+        """Prepare; the first `turn` connects.
+
+        Args:
+            config: How to connect.
+            listener: Told what happens.
+            rng: Jitter of reconnect delays.
+            monotonic: Seconds, of a clock that never goes back.
+            sleep: Waits while there is no connection, seconds.
+            open_wire: Makes what carries the bytes.
+        """
         self.connected = False
         """Whether the broker has accepted the connection."""
         self._config = config
         self._listener = listener
         self._rng = rng
         self._monotonic = monotonic
-        self._client = self._new_client()
+        self._sleep = sleep
+        self._client = self._new_wire(open_wire)
         self._unsent = bytearray()
         self._unsent_cut = False  # the last send ended inside a packet of ours: nothing else may be written
         self._packets = PacketBuffer()
@@ -143,7 +217,7 @@ class MqttSession:
 
     def publish(self, mqtt_topic: str, payload: bytes) -> int:
         """Publish at QoS 1 with the next turn; returns the packet identifier that `on_published` will name."""
-        return self._client.publish(mqtt_topic, payload, qos=1).mid
+        return int(self._client.publish(mqtt_topic, payload, qos=1).mid)
 
     def close(self, timeout_s: float = 2.0) -> None:
         """Send what is due, take leave of the broker and close the connection. The broker keeps the session."""
@@ -154,12 +228,13 @@ class MqttSession:
                 self._wait(deadline - self._monotonic(), reading=False)
                 if self._open:
                     self._write()
-            self._read_to_the_end(deadline)
+            if self._open:
+                self._client.read_to_the_end(max(0.0, deadline - self._monotonic()))
         self._shut()
         self.connected = False
 
-    def _new_client(self) -> PacketClient:
-        client = new_client(self._config)
+    def _new_wire(self, open_wire: Callable[[SessionConfig], Wire]) -> Wire:
+        client = open_wire(self._config)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
@@ -169,7 +244,7 @@ class MqttSession:
     def _attempt(self, wait_s: float) -> None:
         now = self._monotonic()
         if now < self._next_attempt_at:
-            time.sleep(min(wait_s, self._next_attempt_at - now))
+            self._sleep(min(wait_s, self._next_attempt_at - now))
             return
         self._unsent.clear()
         self._unsent_cut = False
@@ -187,18 +262,12 @@ class MqttSession:
 
     def _wait(self, wait_s: float, *, reading: bool) -> bool:
         """Wait until something can be read or written, and return whether something can be read."""
-        sock = self._client.socket()
-        if sock is None:
+        if not self._client.is_open:
             self._lose("connection closed")
             return False
-        if reading and (not self._ran_dry or (isinstance(sock, ssl.SSLSocket) and sock.pending())):
+        if reading and not self._ran_dry:
             return True
-        events = select.POLLIN if reading else _RDHUP
-        if self._unsent or self._client.want_write():
-            events |= select.POLLOUT
-        poll = select.poll()
-        poll.register(sock, events)
-        found = any(event & ~select.POLLOUT for _, event in poll.poll(max(0.0, wait_s) * 1000))
+        found = self._client.wait(wait_s, reading=reading, writing=bool(self._unsent))
         if found and not reading:
             self._lose("connection closed by the broker")
         return found and reading
@@ -244,33 +313,20 @@ class MqttSession:
         self._packets.feed(data)
         return True
 
-    def _read_to_the_end(self, deadline: float) -> None:
-        """Wait until the broker has closed its side: closing over unread bytes would reset the connection."""
-        sock = self._client.socket()
-        if not isinstance(sock, socket.socket) or isinstance(sock, ssl.SSLSocket) or not self._open:
-            return
-        with contextlib.suppress(OSError):
-            sock.shutdown(socket.SHUT_WR)
-            while (left_s := deadline - self._monotonic()) > 0:
-                sock.settimeout(left_s)
-                if not sock.recv(2**16):
-                    return
-
     def _write(self) -> None:
         """Send paho's packets and ours; a packet that was cut is finished before any other begins."""
         if self._client.want_write() and not self._unsent_cut:
             self._client.loop_write()
             if self._client.want_write():
                 return
-        sock = self._client.socket()
-        if not self._unsent or sock is None or not self._open:
+        if not self._unsent or not self._open:
             return
         try:
-            sent = sock.send(self._unsent)
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return
+            sent = self._client.send(self._unsent)
         except OSError as cause:
             self._lose(cause.strerror or str(cause))
+            return
+        if not sent:
             return
         del self._unsent[:sent]
         self._unsent_cut = bool(self._unsent)
@@ -304,10 +360,7 @@ class MqttSession:
 
     def _shut(self) -> None:
         self._open = False
-        sock = self._client.socket()
-        if sock is not None:
-            with contextlib.suppress(OSError):
-                sock.close()
+        self._client.shut()
 
     def _on_connect(self, _client: paho.Client, _data: Any, flags: Any, reason_code: Any, _properties: Any) -> None:
         if reason_code.is_failure:
