@@ -28,7 +28,7 @@ from devices.errors import EdgeLogError, Recovery
 from devices.publication import CLOCK_TOPIC, Publication
 from ingest.bridge_report import BridgeEvent, BridgeState, BridgeStats, EventLevel
 from ingest.edge_log import EdgeLog
-from ingest.limits import EdgeLogLimits
+from ingest.limits import Bound, EdgeLogLimits, reached_bound
 from ingest.mqtt_client import SessionConfig
 from ingest.mqtt_packets import Delivery
 from ingest.mqtt_session import MqttSession
@@ -38,6 +38,19 @@ from ingest.window import HoldReason, IdleClock, Window, WindowLimits
 __all__ = ["Bridge", "BridgeConfig", "BridgeEvent", "BridgeState", "BridgeStats", "EventLevel"]
 
 T = TypeVar("T")
+
+_HOLDS = {
+    Bound.BYTES: (
+        HoldReason.LOG_FULL,
+        "the edge log is at its bound (--edge-log-gib) and its consumers still need all of it",
+    ),
+    Bound.DISK: (HoldReason.DISK_LOW, "the edge log's disk has less room than it has to keep (--disk-free-gib)"),
+    Bound.AGE: (
+        HoldReason.BACKLOG_OLD,
+        "what the edge log's consumers still need goes further back than its bound (--backlog-days)",
+    ),
+}
+_BOUND_REASONS = {reason for reason, _ in _HOLDS.values()}
 
 _TURN_S = 0.1  # longest wait of a turn: how soon `stop` is noticed
 _TRIM_EVERY_ROWS = 2_500  # half of what one trim drops, so that trimming keeps up with any inflow
@@ -169,10 +182,12 @@ class Bridge:
         self._session.acknowledge(acks)
         self.stats.acknowledged += len(acks)
         self._trim_in_rows -= len(batch)
-        if self._is_log_full():
-            self._hold(HoldReason.LOG_FULL, "the edge log is at its bound and its consumers still need all of it")
+        hold = self._reason_to_hold()
+        if hold is not None:
+            self._hold(*hold)
         elif self._window.hold_reason is not None:
             self._window.release()
+            self.stats.hold_reason = None
             self._tell(EventLevel.INFO, "bridge_resumed", "the edge log takes publications again: reading goes on")
 
     def _append(self, batch: list[Publication]) -> bool:
@@ -187,17 +202,28 @@ class Bridge:
         self._stored_any = True
         return True
 
-    def _is_log_full(self) -> bool:
-        if self._try(lambda: self._log.is_full(self._config.log)) is False:
-            return False
-        self._trim_in_rows = 0
-        self._trim()
-        return self._try(lambda: self._log.is_full(self._config.log)) is not False
+    def _reason_to_hold(self) -> tuple[HoldReason, str] | None:
+        """Return why the log can take no more, even after a trim; `None` where it can."""
+        hold = self._asked_hold()
+        if hold is not None:
+            self._trim_in_rows = 0
+            self._trim()
+            hold = self._asked_hold()
+        return hold
+
+    def _asked_hold(self) -> tuple[HoldReason, str] | None:
+        use = self._try(self._log.use)
+        if use is None:
+            return HoldReason.LOG_UNAVAILABLE, "the edge log cannot be asked how full it is"
+        bound = reached_bound(use, self._config.log, holding=self._window.hold_reason in _BOUND_REASONS)
+        return None if bound is None else _HOLDS[bound]
 
     def _hold(self, reason: HoldReason, why: str) -> None:
         if self._window.hold_reason is not reason:
             text = f"holding: {why}. Nothing is read; the broker keeps what comes"
             self._tell(EventLevel.WARNING, f"bridge_holding_{reason}", text)
+            self.stats.holds += 1
+        self.stats.hold_reason = reason
         self._window.hold(reason, self._now_us())
 
     def _write_clock_record(self) -> None:

@@ -74,6 +74,10 @@ class BridgeStats:
     """Subscriptions that the broker did not grant."""
     log_refusals: int = 0
     """Commits that failed; they are tried again."""
+    holds: int = 0
+    """Times the bridge stopped reading because the edge log could not take more, by whatever reason."""
+    hold_reason: str | None = None
+    """Why it holds now, a value of `ingest.window.HoldReason`; `None` while it does not."""
 
     @property
     def holding(self) -> bool:

@@ -14,6 +14,7 @@ acknowledge, is `ingest.window`'s; decoding is `devices.bulk`'s.
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,7 @@ from devices.errors import EdgeLogError
 from devices.publication import LoggedPublication, Publication
 from ingest.edge_log_file import check, connect, create, errors_of, lock
 from ingest.errors import EdgeLogForeignError
-from ingest.limits import EdgeLogLimits, released_through
+from ingest.limits import EdgeLogLimits, EdgeLogUse, released_through
 
 FILE_NAME = "edge-log.sqlite"
 """Name of the log inside a data directory."""
@@ -35,6 +36,10 @@ _INSERT = "INSERT INTO publications (edge_offset, received_us, topic, qos, retai
 _READ = (
     "SELECT edge_offset, received_us, topic, qos, retained, payload FROM publications"
     " WHERE edge_offset > ? ORDER BY edge_offset LIMIT ?"
+)
+_NEEDED = (  # the oldest row that a consumer is not done with; of all rows where none has registered
+    "SELECT received_us FROM publications WHERE edge_offset > (SELECT coalesce(min(edge_offset), 0) FROM cursors)"
+    " ORDER BY edge_offset LIMIT 1"
 )
 _NEWEST = "SELECT received_us FROM publications ORDER BY edge_offset DESC LIMIT 1"
 _OLDEST = (
@@ -201,9 +206,27 @@ class EdgeLog:
         row = self._row("SELECT value FROM notes WHERE key = ?", key)
         return None if row is None else cast("str", row[0])
 
-    def is_full(self, limits: EdgeLogLimits) -> bool:
-        """Whether the log holds as much as it may; what is above the bound then is what consumers still need."""
-        return self.stored_bytes >= limits.stored_bytes_max
+    def use(self) -> EdgeLogUse:
+        """Return what the log takes now: its bytes, the room for more, and how far back its consumers are.
+
+        Raises:
+            EdgeLogUnavailableError: It cannot be asked now.
+        """
+        with self._guard, errors_of(self.path):
+            page_size = cast("int", self._value("PRAGMA page_size"))
+            free_bytes = page_size * cast("int", self._value("PRAGMA freelist_count"))
+            return EdgeLogUse(
+                stored_bytes=page_size * cast("int", self._value("PRAGMA page_count")) - free_bytes,
+                room_bytes=shutil.disk_usage(self.path.parent).free + free_bytes,
+                backlog_age_s=self._backlog_age_s(),
+            )
+
+    def _backlog_age_s(self) -> float:
+        newest = self._row(_NEWEST)
+        needed = self._row(_NEEDED)
+        return (
+            0.0 if newest is None or needed is None else max(0, cast("int", newest[0]) - cast("int", needed[0])) / 1e6
+        )
 
     def trim(self, limits: EdgeLogLimits) -> int:
         """Drop some of the oldest rows that every consumer is done with and that age or size no longer lets us keep.
@@ -228,7 +251,7 @@ class EdgeLog:
             return 0
         oldest = connection.execute(_OLDEST, (done, _TRIM_ROWS))
         try:
-            return released_through(oldest, limits, newest_us=newest[0], stored_bytes=self.stored_bytes)
+            return released_through(oldest, limits, newest_us=newest[0], use=self.use())
         finally:
             oldest.close()
 

@@ -32,7 +32,11 @@ class HoldReason(StrEnum):
     """Why nothing is read from the broker."""
 
     LOG_FULL = "log_full"
-    """The edge log is at its bound, and its consumers still need all of it."""
+    """The edge log holds as much as it may, and its consumers still need all of it."""
+    DISK_LOW = "disk_low"
+    """Too little of the edge log's disk is free."""
+    BACKLOG_OLD = "backlog_old"
+    """What the edge log's consumers still need goes too far back."""
     LOG_UNAVAILABLE = "log_unavailable"
     """The edge log could not be written: the disk is full, or read-only."""
 

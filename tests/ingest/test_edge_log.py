@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from devices.publication import Publication
 from ingest.bridge import Bridge, BridgeConfig
 from ingest.edge_log import FILE_NAME, EdgeLog
 from ingest.errors import EdgeLogForeignError, EdgeLogInUseError, EdgeLogUnavailableError
-from ingest.limits import EdgeLogLimits, released_through
+from ingest.limits import Bound, EdgeLogLimits, EdgeLogUse, reached_bound, released_through
 from ingest.mqtt_url import MqttUrl
 
 
@@ -160,10 +161,10 @@ def test_young_rows_are_kept_until_the_size_bound_asks_for_them(log: EdgeLog) ->
     log.move_cursor("jobs", 100)
     assert log.trim(EdgeLogLimits(kept_age_s=39)) == 60
     bound = log.stored_bytes // 2
-    assert log.is_full(EdgeLogLimits(stored_bytes_max=bound, kept_age_s=39))
+    assert reached_bound(log.use(), EdgeLogLimits(stored_bytes_max=bound, kept_age_s=39)) is Bound.BYTES
     while log.trim(EdgeLogLimits(stored_bytes_max=bound, kept_age_s=39)):
         pass
-    assert not log.is_full(EdgeLogLimits(stored_bytes_max=bound, kept_age_s=39))
+    assert reached_bound(log.use(), EdgeLogLimits(stored_bytes_max=bound, kept_age_s=39)) is None
     assert log.last_offset == 100
 
 
@@ -178,11 +179,71 @@ def test_the_trim_rule_drops_a_prefix_and_only_for_a_reason(
     oldest = [(offset, received_us, size) for offset, (received_us, size) in enumerate(rows, 1)]
     stored = sum(size for _, _, size in oldest)
     limits = EdgeLogLimits(stored_bytes_max=bound, kept_age_s=age_s)
-    through = released_through(oldest, limits, newest_us=10**9, stored_bytes=stored)
+    use = EdgeLogUse(stored_bytes=stored, room_bytes=10**12, backlog_age_s=0)
+    through = released_through(oldest, limits, newest_us=10**9, use=use)
     assert 0 <= through <= len(rows)
     if through < len(rows):  # the first row that stays is young, and the rest fits
         assert oldest[through][1] >= 10**9 - age_s * 10**6
         assert stored - sum(size for _, _, size in oldest[:through]) <= bound + 24 * len(rows)
+
+
+def test_the_backlog_is_as_old_as_what_any_consumer_still_needs(log: EdgeLog) -> None:
+    assert log.use().backlog_age_s == 0, "an empty log has no backlog"
+    log.append(publications(101))
+    assert log.use().backlog_age_s == 100, "nobody has said what it is done with"
+    log.move_cursor("jobs", 101)
+    assert log.use().backlog_age_s == 0
+    log.move_cursor("kafka", 0)
+    assert log.use().backlog_age_s == 100
+    log.move_cursor("kafka", 81)
+    assert log.use().backlog_age_s == 19
+    assert reached_bound(log.use(), EdgeLogLimits(backlog_age_s_max=18)) is Bound.AGE
+
+
+def test_free_pages_inside_the_file_are_room_as_the_disk_is(log: EdgeLog) -> None:
+    log.append(publications(500, size=4000))
+    log.move_cursor("jobs", 500)
+    before = log.use()
+    log.trim(EdgeLogLimits(stored_bytes_max=1, kept_age_s=0))
+    freed = before.stored_bytes - log.use().stored_bytes
+    assert freed > 1_900_000
+    disk_free_changed = log.use().room_bytes - before.room_bytes - freed  # others write to this disk, too
+    assert disk_free_changed > -(2**30)
+
+
+USES = st.builds(
+    EdgeLogUse,
+    stored_bytes=st.integers(0, 10**10),
+    room_bytes=st.integers(0, 10**10),
+    backlog_age_s=st.floats(0, 10**7),
+)
+
+
+@given(use=USES)
+def test_a_log_that_may_resume_is_clear_of_every_bound(use: EdgeLogUse) -> None:
+    limits = EdgeLogLimits()
+    if reached_bound(use, limits) is not None:
+        assert reached_bound(use, limits, holding=True) is not None
+    if reached_bound(use, limits, holding=True) is None:
+        assert use.stored_bytes < 0.951 * limits.stored_bytes_max
+        assert use.room_bytes > 1.05 * limits.disk_free_bytes_min
+        assert use.backlog_age_s < 0.951 * limits.backlog_age_s_max
+
+
+def test_each_bound_is_told_apart() -> None:
+    limits = EdgeLogLimits(stored_bytes_max=1000, backlog_age_s_max=100, disk_free_bytes_min=10)
+    clear = EdgeLogUse(stored_bytes=940, room_bytes=11, backlog_age_s=90)
+    assert reached_bound(clear, limits, holding=True) is None
+    assert reached_bound(replace(clear, stored_bytes=1000), limits) is Bound.BYTES
+    assert reached_bound(replace(clear, room_bytes=9), limits) is Bound.DISK
+    assert reached_bound(replace(clear, backlog_age_s=100.5), limits) is Bound.AGE
+
+
+def test_a_disk_that_runs_low_takes_what_everybody_is_done_with() -> None:
+    oldest = [(offset, 10**9, 100) for offset in range(1, 11)]
+    limits = EdgeLogLimits(disk_free_bytes_min=900)
+    use = EdgeLogUse(stored_bytes=1240, room_bytes=800, backlog_age_s=0)
+    assert released_through(oldest, limits, newest_us=10**9, use=use) == 2, "200 more bytes, and nothing beyond"
 
 
 def test_a_full_disk_is_tried_again_and_loses_nothing(log: EdgeLog) -> None:
