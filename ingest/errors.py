@@ -7,7 +7,8 @@ EdgeLogError
 |- EdgeLogForeignError       not an edge log, damaged, or of a version we do not know        HALT
 `- EdgeLogPositionError      a position of another edge log, or one whose rows are gone      HALT
 UsageError
-`- MqttUrlError              a broker address that cannot work                               HALT
+|- MqttUrlError              a broker address that cannot work                               HALT
+`- MqttSecurityError         a certificate, key or password that cannot be used              HALT
 BrokerError                  the broker is out of reach, or refuses us                       RETRY
 ```
 """
@@ -44,6 +45,12 @@ class MqttUrlError(UsageError):
     """A broker address that cannot work."""
 
     code = "mqtt_url_invalid"
+
+
+class MqttSecurityError(UsageError):
+    """A certificate, key or password cannot be used, as far as that is known without the broker."""
+
+    code = "mqtt_security_invalid"
 
 
 class BrokerError(TagtideError):

@@ -4,12 +4,12 @@ import contextlib
 import select
 import socket
 import ssl
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
+from ingest.mqtt_security import MqttSecurity
 from ingest.mqtt_url import MqttUrl
 
 RECEIVE_BYTES = 64 * 2**10
@@ -38,8 +38,8 @@ class SessionConfig:
     """Longest delay between attempts, seconds."""
     unacknowledged_max: int = 1000
     """Publications of our own that may be on their way without the broker's PUBACK."""
-    tls_ca_path: Path | None = None
-    """Certificates that sign the broker's, in PEM; the system's where not given."""
+    security: MqttSecurity = field(default_factory=MqttSecurity)
+    """Certificates and password."""
 
 
 class PacketClient(paho.Client):
@@ -49,6 +49,30 @@ class PacketClient(paho.Client):
     """
 
     _handed = b""
+    _url: MqttUrl
+    _security: MqttSecurity
+    _context: ssl.SSLContext | None = None
+
+    def use_credentials(self, url: MqttUrl, security: MqttSecurity) -> None:
+        """Say by what each attempt to connect proves who we are."""
+        self._url = url
+        self._security = security
+
+    def reconnect(self) -> MQTTErrorCode:
+        """Connect, with certificates and password as they are now.
+
+        Raises:
+            MqttSecurityError: A file of ours cannot be used.
+            OSError: There is no connection; of which kind says `ingest.mqtt_loss`.
+        """
+        if self._url.username is not None:
+            self.username_pw_set(self._url.username, self._security.read_password())
+        if self._url.tls and self._context is None:
+            self._context = self._security.tls_context()
+            self.tls_set_context(self._context)
+        elif self._context is not None:
+            self._security.load_files(self._context)
+        return super().reconnect()
 
     def handle(self, packet: bytes) -> None:
         """Let paho deal with one packet."""
@@ -139,10 +163,7 @@ def new_client(config: SessionConfig) -> PacketClient:
     )
     client.max_inflight_messages_set(config.unacknowledged_max)
     client.connect_timeout = config.connect_timeout_s
-    if config.url.username is not None:
-        client.username_pw_set(config.url.username, config.url.password)
-    if config.url.tls:
-        client.tls_set(None if config.tls_ca_path is None else str(config.tls_ca_path))
+    client.use_credentials(config.url, config.security)
     # With this callback set, paho queues its packets instead of writing each at once; the session sends them.
     client.on_socket_register_write = lambda *_: None
     client.connect_async(config.url.host, config.url.port, config.keepalive_s)

@@ -27,8 +27,9 @@ from typing import Any, Protocol
 
 import paho.mqtt.client as paho
 
-from ingest.errors import BrokerError
+from ingest.errors import BrokerError, MqttSecurityError
 from ingest.mqtt_client import SessionConfig, new_client
+from ingest.mqtt_loss import NEEDS_A_PERSON, ConnectionLoss, LossCode, loss_by_connack, loss_of
 from ingest.mqtt_packets import Delivery, MalformedPacketError, PacketBuffer
 from ingest.mqtt_url import MqttUrl
 
@@ -40,7 +41,11 @@ _CONNACK_TIMEOUT_S = 10.0
 _STEADY_S = 10.0  # a connection that lasts this long starts the reconnect delays afresh
 _PINGREQ = b"\xc0\x00"
 _DISCONNECT = b"\xe0\x00"
-_NO_ANSWER = "it closed the connection without an answer (is it mqtt:// or mqtts://?)"
+_NO_ANSWER = ConnectionLoss(
+    code=LossCode.NOT_MQTT,
+    reason="it closed the connection without an answer",
+    hint="is it mqtt:// or mqtts://?",
+)
 
 
 class Wire(Protocol):
@@ -57,7 +62,7 @@ class Wire(Protocol):
         ...
 
     def reconnect(self) -> object:
-        """Open a connection; raises `OSError` where that fails."""
+        """Open a connection; raises `OSError` or `MqttSecurityError` where that fails."""
         ...
 
     def wait(self, wait_s: float, *, reading: bool, writing: bool) -> bool:
@@ -116,7 +121,7 @@ class SessionListener(Protocol):
         """A connection begins; subscribe here."""
         ...
 
-    def on_lost(self, reason: str, retry_in_s: float) -> None:
+    def on_lost(self, loss: ConnectionLoss, retry_in_s: float) -> None:
         """A connection, or an attempt at one, has ended; the next attempt is made after a delay."""
         ...
 
@@ -158,6 +163,8 @@ class MqttSession:
         """
         self.connected = False
         """Whether the broker has accepted the connection."""
+        self.last_loss: ConnectionLoss | None = None
+        """Why there is no connection, or was none before this one."""
         self._config = config
         self._listener = listener
         self._rng = rng
@@ -254,8 +261,8 @@ class MqttSession:
         self._opened_at = self._paho_alive_from = self._pinged_at = now
         try:
             self._client.reconnect()
-        except (OSError, ValueError) as cause:  # ValueError: a TLS host name that cannot be one
-            self._lose(getattr(cause, "strerror", None) or str(cause) or type(cause).__name__)
+        except (OSError, ValueError, MqttSecurityError) as cause:  # ValueError: a TLS host name that cannot be one
+            self._fail(cause)
 
     def _has_to_read(self, may_read: Callable[[], bool]) -> bool:
         return not self.connected or (not self.is_congested and may_read())
@@ -263,13 +270,13 @@ class MqttSession:
     def _wait(self, wait_s: float, *, reading: bool) -> bool:
         """Wait until something can be read or written, and return whether something can be read."""
         if not self._client.is_open:
-            self._lose("connection closed")
+            self._end("connection closed")
             return False
         if reading and not self._ran_dry:
             return True
         found = self._client.wait(wait_s, reading=reading, writing=bool(self._unsent))
         if found and not reading:
-            self._lose("connection closed by the broker")
+            self._end("connection closed by the broker")
         return found and reading
 
     def _read(self, may_read: Callable[[], bool]) -> bool:
@@ -289,7 +296,7 @@ class MqttSession:
                 if not self._open:
                     return True
         except (MalformedPacketError, struct.error) as cause:  # struct.error: paho's, for a packet cut short
-            self._lose(f"the broker does not speak MQTT: {cause}")
+            self._lose(ConnectionLoss(code=LossCode.NOT_MQTT, reason=f"the broker does not speak MQTT: {cause}"))
             return True
         return False
 
@@ -303,12 +310,15 @@ class MqttSession:
         try:
             data = self._client.receive()
         except OSError as cause:
-            self._lose(cause.strerror or str(cause))
+            self._fail(cause)
             return False
         if data is None:
             return False
         if not data:
-            self._lose("connection closed by the broker" if self.connected else _NO_ANSWER)
+            if self.connected:
+                self._end("connection closed by the broker")
+            else:
+                self._lose(_NO_ANSWER)
             return False
         self._packets.feed(data)
         return True
@@ -324,7 +334,7 @@ class MqttSession:
         try:
             sent = self._client.send(self._unsent)
         except OSError as cause:
-            self._lose(cause.strerror or str(cause))
+            self._fail(cause)
             return
         if not sent:
             return
@@ -335,7 +345,7 @@ class MqttSession:
         now = self._monotonic()
         if not self.connected:
             if now - self._opened_at > _CONNACK_TIMEOUT_S:
-                self._lose("the broker does not answer")
+                self._lose(ConnectionLoss(code=LossCode.UNREACHABLE, reason="the broker does not answer"))
         elif holding:
             # A PINGRESP in front of which nothing is read would look missing to paho.
             self._paho_alive_from = now + self._config.keepalive_s / 2
@@ -347,16 +357,23 @@ class MqttSession:
         if self._attempts and self.connected and now - self._opened_at > _STEADY_S:
             self._attempts = 0
 
-    def _lose(self, reason: str) -> None:
+    def _fail(self, cause: Exception) -> None:
+        self._lose(loss_of(cause, connected=self.connected, host=self._config.url.host))
+
+    def _end(self, reason: str) -> None:
+        self._lose(ConnectionLoss(code=LossCode.CLOSED, reason=reason))
+
+    def _lose(self, loss: ConnectionLoss) -> None:
         if not self._open:
             return
         self._shut()
+        self.last_loss = loss
         self.connected = False
         longest = min(self._config.reconnect_s_max, self._config.reconnect_s_min * 2.0**self._attempts)
         delay_s = longest * self._rng.uniform(0.5, 1.0)
         self._attempts = min(self._attempts + 1, 30)
         self._next_attempt_at = self._monotonic() + delay_s
-        self._listener.on_lost(reason, delay_s)
+        self._listener.on_lost(loss, delay_s)
 
     def _shut(self) -> None:
         self._open = False
@@ -364,13 +381,13 @@ class MqttSession:
 
     def _on_connect(self, _client: paho.Client, _data: Any, flags: Any, reason_code: Any, _properties: Any) -> None:
         if reason_code.is_failure:
-            self._lose(f"the broker refuses: {reason_code}")
+            self._lose(loss_by_connack(reason_code.value, str(reason_code)))
             return
         self.connected = True
         self._listener.on_connected(session_present=bool(flags.session_present))
 
     def _on_disconnect(self, _client: paho.Client, _data: Any, _flags: Any, reason_code: Any, _more: Any) -> None:
-        self._lose("connection lost" if reason_code is None else f"connection lost: {reason_code}")
+        self._end("connection lost" if reason_code is None else f"connection lost: {reason_code}")
 
     def _on_subscribe(self, _client: paho.Client, _data: Any, _mid: int, reason_codes: Any, _properties: Any) -> None:
         self._listener.on_subscribed(refused=any(code.is_failure for code in reason_codes))
@@ -383,10 +400,15 @@ def connect_or_fail(session: MqttSession, url: MqttUrl, timeout_s: float) -> Non
     """Wait until a session is connected.
 
     Raises:
-        BrokerError: It is not, in this time.
+        BrokerError: It is not in this time, or the broker's answer is not one that time mends.
     """
     deadline = time.monotonic() + timeout_s
     while not session.connected:
+        loss = session.last_loss
+        if loss is not None and loss.code in NEEDS_A_PERSON:
+            raise BrokerError(f"no connection to {url}: {loss.reason}", hint=loss.hint)
         if time.monotonic() > deadline:
-            raise BrokerError(f"no connection to {url} in {timeout_s:g} s", hint="check that the broker is running")
+            why = "" if loss is None else f": {loss.reason}"
+            hint = "check that the broker is running" if loss is None or loss.hint is None else loss.hint
+            raise BrokerError(f"no connection to {url} in {timeout_s:g} s{why}", hint=hint)
         session.turn(may_read=lambda: False, holding=False, wait_s=0.1)

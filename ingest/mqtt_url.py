@@ -1,18 +1,13 @@
-"""Addresses of MQTT brokers: `mqtt://[user[:password]@]host[:port]`, or `mqtts://` for TLS.
+"""Addresses of MQTT brokers: `mqtt://[user@]host[:port]`, or `mqtts://` for TLS.
 
-A password may be left out of the address and given in the environment variable `TAGTIDE_MQTT_PASSWORD` instead. It
-is never part of what is printed.
+An address never holds a password: it stands on command lines, which everybody on a machine can read, and in logs.
+`ingest.mqtt_security` says where a password comes from.
 """
 
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
 from ingest.errors import MqttUrlError
-
-PASSWORD_VARIABLE = "TAGTIDE_MQTT_PASSWORD"  # noqa: S105 - the variable's name, not a password
-"""Environment variable that holds the broker's password."""
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _HINT = "write it as mqtt://broker.example:1883, or mqtts:// for TLS"
@@ -30,25 +25,19 @@ class MqttUrl:
     """Whether the connection is encrypted."""
     username: str | None = None
     """User to log in as."""
-    password: str | None = field(default=None, repr=False)
-    """The user's password."""
 
     def __str__(self) -> str:
-        """Return the address without its password."""
+        """Return the address as it is written."""
         user = "" if self.username is None else f"{quote(self.username, safe='')}@"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'mqtts' if self.tls else 'mqtt'}://{user}{host}:{self.port}"
 
 
-def parse_mqtt_url(text: str, environment: Mapping[str, str] = os.environ) -> MqttUrl:
+def parse_mqtt_url(text: str) -> MqttUrl:
     """Parse the address of a broker.
 
-    Args:
-        text: The address.
-        environment: Where the password is looked up if the address names a user without one.
-
     Raises:
-        MqttUrlError: It is not an address of a broker; the message never holds a password.
+        MqttUrlError: It is not an address of a broker, or holds a password; the message never does.
     """
     scheme, separator, rest = text.strip().partition("://")
     if not separator or scheme.lower() not in _PORTS:
@@ -68,18 +57,17 @@ def parse_mqtt_url(text: str, environment: Mapping[str, str] = os.environ) -> Mq
         raise MqttUrlError(
             f"{_shown(text)} has something behind the port", hint=f"{_HINT}; topics are given separately"
         )
-    username = None if parts.username is None else unquote(parts.username)
-    if parts.password is not None and not username:
-        raise MqttUrlError(f"{_shown(text)} has a password without a user", hint="mqtt://user:password@host:1883")
-    password = None if parts.password is None else unquote(parts.password)
-    if username is not None and password is None:
-        password = environment.get(PASSWORD_VARIABLE)
+    if parts.password is not None:
+        raise MqttUrlError(
+            f"{_shown(text)} holds a password, which everybody on this machine could read",
+            hint=f"write {scheme.lower()}://user@host and put the password into a file (--mqtt-password-file) or into"
+            " TAGTIDE_MQTT_PASSWORD",
+        )
     return MqttUrl(
         host=parts.hostname,
         port=port or _PORTS[parts.scheme],
         tls=parts.scheme == "mqtts",
-        username=username,
-        password=password,
+        username=unquote(parts.username) if parts.username else None,
     )
 
 

@@ -15,7 +15,9 @@ from pathlib import Path
 from devices.publication import Publication
 from ingest.capture import CaptureProblem, read_capture
 from ingest.mqtt_client import SessionConfig
+from ingest.mqtt_loss import ConnectionLoss
 from ingest.mqtt_packets import Delivery
+from ingest.mqtt_security import MqttSecurity
 from ingest.mqtt_session import MqttSession, connect_or_fail
 from ingest.mqtt_url import MqttUrl, parse_mqtt_url
 from ingest.replay import MAX_SPEED, Pace, checked_speed
@@ -40,6 +42,7 @@ def replay_to_broker(
     capture: Path | str,
     mqtt_url: str,
     *,
+    security: MqttSecurity | None = None,
     speed: str | float = MAX_SPEED,
     stop: Callable[[], bool] = lambda: False,
 ) -> PublishResult:
@@ -48,16 +51,18 @@ def replay_to_broker(
     Args:
         capture: The file, plain or gzipped.
         mqtt_url: The broker.
+        security: Certificates and password.
         speed: `max`, or how many times faster than recorded.
         stop: Asked now and then; what is on its way is still waited for.
 
     Raises:
-        BrokerError: The broker is not there.
+        BrokerError: The broker is not there, or refuses us.
         CaptureError: The capture cannot be opened.
         MqttUrlError: The address cannot work.
         UsageError: `speed` is neither `max` nor a positive number.
     """
-    publisher = _Publisher(parse_mqtt_url(mqtt_url), Pace(checked_speed(speed), time.sleep, time.monotonic))
+    pace = Pace(checked_speed(speed), time.sleep, time.monotonic)
+    publisher = _Publisher(parse_mqtt_url(mqtt_url), security or MqttSecurity(), pace)
     try:
         publisher.publish_all(read_capture(capture), stop)
     finally:
@@ -68,7 +73,7 @@ def replay_to_broker(
 class _Publisher:
     """Sends publications with a bounded number on their way."""
 
-    def __init__(self, url: MqttUrl, pace: Pace) -> None:
+    def __init__(self, url: MqttUrl, security: MqttSecurity, pace: Pace) -> None:
         self.acknowledged = 0
         self.problems = 0
         self._sent = 0
@@ -78,6 +83,7 @@ class _Publisher:
             client_id=f"tagtide-pub-{uuid.uuid4().hex[:8]}",
             clean_session=True,
             unacknowledged_max=_IN_FLIGHT_MAX,
+            security=security,
         )
         self._session = MqttSession(config, self, rng=random.Random())  # noqa: S311 - jitter
         connect_or_fail(self._session, url, _CONNECT_TIMEOUT_S)
@@ -120,7 +126,7 @@ class _Publisher:
     def on_connected(self, *, session_present: bool) -> None:
         """Nothing to do: paho sends again what was not acknowledged."""
 
-    def on_lost(self, reason: str, retry_in_s: float) -> None:
+    def on_lost(self, loss: ConnectionLoss, retry_in_s: float) -> None:
         """Nothing to do: the session connects again."""
 
     def on_subscribed(self, *, refused: bool) -> None:

@@ -14,7 +14,9 @@ from devices.errors import CaptureError
 from devices.publication import Publication
 from ingest.capture import CaptureWriter
 from ingest.mqtt_client import SessionConfig
+from ingest.mqtt_loss import ConnectionLoss
 from ingest.mqtt_packets import Delivery
+from ingest.mqtt_security import MqttSecurity
 from ingest.mqtt_session import MqttSession
 from ingest.mqtt_url import MqttUrl, parse_mqtt_url
 
@@ -26,6 +28,7 @@ def record(
     mqtt_url: str,
     path: Path | str,
     *,
+    security: MqttSecurity | None = None,
     topic_filters: Sequence[str] = ("#",),
     seconds_max: float | None = None,
     publications_max: int | None = None,
@@ -38,6 +41,7 @@ def record(
     Args:
         mqtt_url: The broker.
         path: File to write; gzipped where its name ends in `.gz`.
+        security: Certificates and password.
         topic_filters: What to subscribe to.
         seconds_max: Stop after this long.
         publications_max: Stop after this many.
@@ -59,6 +63,7 @@ def record(
         recorder = _Recorder(
             url,
             writer,
+            security=security or MqttSecurity(),
             topic_filters=tuple(topic_filters),
             publications_max=publications_max,
             on_event=on_event,
@@ -79,6 +84,7 @@ class _Recorder:
         url: MqttUrl,
         writer: CaptureWriter,
         *,
+        security: MqttSecurity,
         topic_filters: tuple[str, ...],
         publications_max: int | None,
         on_event: Callable[[str], None],
@@ -92,7 +98,9 @@ class _Recorder:
         self._clock = clock
         self._acks: list[int] = []
         self._synced_at = time.monotonic()
-        config = SessionConfig(url=url, client_id=f"tagtide-cap-{uuid.uuid4().hex[:8]}", clean_session=True)
+        config = SessionConfig(
+            url=url, client_id=f"tagtide-cap-{uuid.uuid4().hex[:8]}", clean_session=True, security=security
+        )
         self._session = MqttSession(config, self, rng=random.Random())  # noqa: S311 - jitter
         on_event(f"connecting to {url}")
 
@@ -120,10 +128,10 @@ class _Recorder:
         self._session.subscribe(self._topic_filters)
         self._on_event(f"connected to {self._url}")
 
-    def on_lost(self, reason: str, retry_in_s: float) -> None:
+    def on_lost(self, loss: ConnectionLoss, retry_in_s: float) -> None:
         """Drop the acknowledgements of the connection that ended."""
         self._acks.clear()
-        self._on_event(f"no connection to {self._url}: {reason}; trying again in {retry_in_s:.1f} s")
+        self._on_event(f"no connection to {self._url}: {loss}; trying again in {retry_in_s:.1f} s")
 
     def on_subscribed(self, *, refused: bool) -> None:
         """Tell a refusal."""
