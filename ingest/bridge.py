@@ -26,7 +26,7 @@ from typing import TypeVar
 
 from devices.errors import EdgeLogError, Recovery
 from devices.publication import CLOCK_TOPIC, Publication
-from ingest.bridge_report import BridgeEvent, BridgeState, BridgeStats, EventLevel
+from ingest.bridge_report import HEARD_TOPICS_MAX, BridgeEvent, BridgeState, BridgeStats, EventLevel
 from ingest.edge_log import EdgeLog
 from ingest.limits import Bound, EdgeLogLimits, reached_bound
 from ingest.mqtt_client import SessionConfig
@@ -279,6 +279,7 @@ class Bridge:
         again = self._window.epoch > 0
         self.stats.reconnects += again
         self._lost_reason = None
+        self.stats.connected, self.stats.problem = True, None
         self._window.connect()
         known = self._try(lambda: self._log.note(self.session_key))
         if known is not None and not session_present:
@@ -299,6 +300,7 @@ class Bridge:
         """End the epoch; of a row of failures those are told whose reason is new, the others only counted."""
         was_connected = self._window.connected
         self._window.disconnect()
+        self.stats.connected, self.stats.problem = False, reason
         self.stats.connections_lost += 1
         if was_connected or reason != self._lost_reason:
             self._lost_reason = reason
@@ -309,6 +311,7 @@ class Bridge:
     def on_subscribed(self, *, refused: bool) -> None:
         """Remember that the broker has a session of ours, and with which subscriptions."""
         filters = ", ".join(self._config.topic_filters)
+        self.stats.subscribed = not refused
         if refused:
             self.stats.subscriptions_refused += 1
             text = f"{self._config.mqtt_url} refuses the subscription to {filters}: check its access rules"
@@ -337,6 +340,9 @@ class Bridge:
         self._window.receive(publication, packet_id=delivery.packet_id, now_us=now_us)
         self.stats.received += 1
         self.stats.received_bytes += len(delivery.payload)
+        heard_us = self.stats.heard_us
+        if delivery.topic in heard_us or len(heard_us) < HEARD_TOPICS_MAX:
+            heard_us[delivery.topic] = received_us
         self.stats.redelivered += delivery.redelivered
 
     def on_published(self, packet_id: int) -> None:

@@ -1,7 +1,11 @@
 """What a bridge tells about itself: its state, its counters, and lines for people."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+
+HEARD_TOPICS_MAX = 10_000
+"""Topics whose newest publication is remembered: some MB at most. A site has two for each device."""
 
 
 class BridgeState(StrEnum):
@@ -78,6 +82,15 @@ class BridgeStats:
     """Times the bridge stopped reading because the edge log could not take more, by whatever reason."""
     hold_reason: str | None = None
     """Why it holds now, a value of `ingest.window.HoldReason`; `None` while it does not."""
+    connected: bool = False
+    """Whether the broker has accepted the connection; a bridge that holds is connected too."""
+    subscribed: bool | None = None
+    """Whether the broker granted the subscription; `None` before its first answer."""
+    problem: str | None = None
+    """Why there is no connection, for people; `None` while there is one."""
+    heard_us: dict[str, int] = field(default_factory=dict)
+    """Receive time of the newest publication of each MQTT topic, microseconds since the epoch. Of at most
+    `HEARD_TOPICS_MAX` topics: more cannot be a site's, and their names are the publishers' choice."""
 
     @property
     def holding(self) -> bool:
