@@ -20,7 +20,6 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Event
 from typing import TypeVar
 
@@ -30,7 +29,9 @@ from ingest.bridge_report import HEARD_TOPICS_MAX, BridgeEvent, BridgeState, Bri
 from ingest.edge_log import EdgeLog
 from ingest.limits import Bound, EdgeLogLimits, reached_bound
 from ingest.mqtt_client import SessionConfig
+from ingest.mqtt_loss import NEEDS_A_PERSON, ConnectionLoss
 from ingest.mqtt_packets import Delivery
+from ingest.mqtt_security import MqttSecurity
 from ingest.mqtt_session import MqttSession
 from ingest.mqtt_url import MqttUrl
 from ingest.window import HoldReason, IdleClock, Window, WindowLimits
@@ -70,8 +71,8 @@ class BridgeConfig:
     """Name of the session at the broker; made from the edge log's identity where not given."""
     keepalive_s: int = 30
     """A silent connection is pinged after this long, seconds."""
-    tls_ca_path: Path | None = None
-    """Certificates that sign the broker's, in PEM; the system's where not given."""
+    security: MqttSecurity = field(default_factory=MqttSecurity)
+    """Certificates and password for the broker."""
     window: WindowLimits = field(default_factory=WindowLimits)
     """Bounds of what may wait for its commit."""
     log: EdgeLogLimits = field(default_factory=EdgeLogLimits)
@@ -118,7 +119,7 @@ class Bridge:
             url=config.mqtt_url,
             client_id=config.client_id or f"tagtide-{log.edge_id[:15]}",
             keepalive_s=config.keepalive_s,
-            tls_ca_path=config.tls_ca_path,
+            security=config.security,
         )
         self._session = MqttSession(session, self, rng=rng or random.Random(), monotonic=monotonic)  # noqa: S311
         self.session_key = f"mqtt_session:{config.mqtt_url.host}:{config.mqtt_url.port}:{session.client_id}"
@@ -296,16 +297,21 @@ class Bridge:
         self._session.subscribe(self._config.topic_filters)
         self._tell(EventLevel.INFO, "mqtt_connected", f"{'re' if again else ''}connected to {self._config.mqtt_url}")
 
-    def on_lost(self, reason: str, retry_in_s: float) -> None:
+    def on_lost(self, loss: ConnectionLoss, retry_in_s: float) -> None:
         """End the epoch; of a row of failures those are told whose reason is new, the others only counted."""
         was_connected = self._window.connected
         self._window.disconnect()
-        self.stats.connected, self.stats.problem = False, reason
+        self.stats.connected, self.stats.problem = False, str(loss)
         self.stats.connections_lost += 1
-        if was_connected or reason != self._lost_reason:
-            self._lost_reason = reason
-            what = "lost" if was_connected else "cannot reach"
-            text = f"{what} {self._config.mqtt_url}: {reason}; trying again, first in {retry_in_s:.1f} s"
+        self.stats.losses[loss.code] = self.stats.losses.get(loss.code, 0) + 1
+        if not was_connected and loss.reason == self._lost_reason:
+            return
+        self._lost_reason = loss.reason
+        what = "lost" if was_connected else "cannot reach"
+        text = f"{what} {self._config.mqtt_url}: {loss}; trying again, first in {retry_in_s:.1f} s"
+        if loss.code in NEEDS_A_PERSON:
+            self._tell(EventLevel.ERROR, f"mqtt_{loss.code}", text)
+        else:
             self._tell(EventLevel.WARNING, "mqtt_connection_lost" if was_connected else "mqtt_unreachable", text)
 
     def on_subscribed(self, *, refused: bool) -> None:

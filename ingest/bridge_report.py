@@ -72,6 +72,8 @@ class BridgeStats:
     """Connections after the first."""
     connections_lost: int = 0
     """Connections that ended, and attempts that failed."""
+    losses: dict[str, int] = field(default_factory=dict)
+    """The same by kind (`ingest.mqtt_loss.LossCode`): refused logins and certificates are kinds of their own."""
     sessions_lost: int = 0
     """Times the broker had forgotten our session: what it held for us may be lost."""
     subscriptions_refused: int = 0
