@@ -10,6 +10,7 @@ from devices.errors import UsageError
 from simulators.faults import Fault
 from simulators.propagation import PropagationLaw
 from simulators.radio_law import RadioLaw
+from simulators.shape import PlanShape
 from simulators.shoppers import ShopperHabits
 from simulators.staff import StaffHabits
 
@@ -53,8 +54,12 @@ class DayConfig:
     """Units of all deliveries together, as a share of `items`."""
     transfers: int = 1
     """Transfers of an armful to another store."""
+    neighbour_items: int = 0
+    """Units of a neighbouring shop, which are never on site; `shape` says how deep that shop is."""
     dead_tag_share: float = 0.008
     """Share of tagged goods whose tag is dead or torn off."""
+    shape: PlanShape = field(default_factory=PlanShape)
+    """What is unusual about the store."""
     shoppers: ShopperHabits = field(default_factory=ShopperHabits)
     """How shoppers behave."""
     staff: StaffHabits = field(default_factory=StaffHabits)
@@ -71,6 +76,10 @@ class DayConfig:
             raise UsageError("the start of a day needs a time zone", hint="write 2026-03-02T08:00:00Z")
         if self.hours <= 0 or self.items < 1:
             raise UsageError("a day needs some hours and some items")
+        if self.neighbour_items and self.shape.neighbour_m <= 0.3:
+            raise UsageError(
+                "a neighbour's goods need a neighbouring shop", hint="set shape.neighbour_m"
+            )
         dwell_us, window_us = round(self.radio.dwell_s * 1e6), round(self.radio.window_s * 1e6)
         if dwell_us <= 0 or window_us % dwell_us or SLICE_US % window_us:
             raise UsageError("a window must hold whole dwells, and ten seconds whole windows")

@@ -33,8 +33,10 @@ from simulators.staff import (
     count_by_hand,
     delivery,
     draw_opening_book,
+    lay_out_neighbour,
     lay_out_opening_stock,
     transfer_out,
+    trolley,
 )
 from simulators.streams import random_stream
 from simulators.truth import OFF_SITE
@@ -59,6 +61,7 @@ class StoreDay:
             timezone=config.timezone,
             width_m=config.width_m,
             depth_m=config.depth_m,
+            shape=config.shape,
         )
         """The store."""
         self.goods = draw_goods(
@@ -66,6 +69,7 @@ class StoreDay:
             items=config.items,
             deliveries=config.deliveries,
             delivered_items=round(config.items * config.delivered_share) if config.deliveries else 0,
+            neighbour_items=config.neighbour_items,
             dead_tag_share=config.dead_tag_share,
             rng=random_stream(config.seed, "goods"),
         )
@@ -246,6 +250,7 @@ class StoreDay:
         """Lay the opening stock out, tune the tags' persistence to the read interval, and let people in."""
         config, world = self.config, self.world
         lay_out_opening_stock(world, FLOOR_SHARE)
+        lay_out_neighbour(world, random_stream(config.seed, "neighbour"))
         self._move_tags(config.start_us)
         self.radio.set_persistence(self.radio.persistence_for_interval(config.mean_read_interval_s))
         world.book.post_stock(config.start_us + SECOND_US)
@@ -255,6 +260,8 @@ class StoreDay:
         world.spawn(returners(world, config.shoppers, close_us), config.start_us)
         for _ in range(config.staff.associates):
             world.spawn(associate(world, config.staff), config.start_us)
+        for _ in range(config.staff.trolleys):
+            world.spawn(trolley(world, config.staff), config.start_us)
         for number in range(config.deliveries):
             at_us = config.start_us + round(length_us * (0.1 + 0.7 * number / config.deliveries))
             world.spawn(announce(world, config.staff, number), config.start_us + 2 * SECOND_US)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +18,16 @@ class Goods:
     product: npt.NDArray[np.int16]
     """Product number."""
     delivery: npt.NDArray[np.int16]
-    """Which delivery brings it, or -1 for the opening stock."""
+    """Which delivery brings it, -1 for the opening stock, `NEIGHBOUR` for what is never on site."""
     epc_hex: tuple[str, ...]
     """EPC of its tag; empty for goods without tags."""
     readable: npt.NDArray[np.bool_]
     """Whether it has a tag that works."""
     opening: npt.NDArray[np.int64]
     """Units of each product at opening."""
+
+    NEIGHBOUR: ClassVar[int] = -2
+    """What `delivery` says of goods that belong to the neighbouring shop."""
 
     @property
     def count(self) -> int:
@@ -41,6 +45,7 @@ def draw_goods(
     items: int,
     deliveries: int,
     delivered_items: int,
+    neighbour_items: int = 0,
     dead_tag_share: float,
     rng: np.random.Generator,
 ) -> Goods:
@@ -51,11 +56,12 @@ def draw_goods(
         items: Units at opening.
         deliveries: Number of deliveries.
         delivered_items: Units of all deliveries together.
+        neighbour_items: Units of the neighbouring shop that antennas may hear through the wall.
         dead_tag_share: Share of tagged goods whose tag is dead or torn off.
         rng: Random stream.
 
     Returns:
-        Opening stock first, then delivery by delivery; products in runs, as they are packed.
+        Opening stock first, then delivery by delivery, then the neighbour's; products in runs, as they are packed.
     """
     weights = rng.gamma(6.0, size=len(products))
     opening = _shares(items, weights)
@@ -64,6 +70,9 @@ def draw_goods(
         chosen = np.sort(rng.choice(len(products), size=max(2, len(products) // 3), replace=False))
         counts = _shares(_part(delivered_items, deliveries, delivery), rng.gamma(3.0, size=len(chosen)))
         runs += [(int(product), delivery, int(count)) for product, count in zip(chosen, counts, strict=True)]
+    if neighbour_items:
+        shares = _shares(neighbour_items, np.ones(len(products)))
+        runs += [(product, Goods.NEIGHBOUR, int(count)) for product, count in enumerate(shares)]
     product_of = np.repeat([run[0] for run in runs], [run[2] for run in runs]).astype(np.int16)
     delivery_of = np.repeat([run[1] for run in runs], [run[2] for run in runs]).astype(np.int16)
     tagged = np.array([product.tagged for product in products])[product_of]

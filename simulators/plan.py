@@ -3,25 +3,35 @@
 Everything here follows from the sizes asked for, without chance: a plan is a fact of the scenario, not of the seed.
 """
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from devices.errors import UsageError
-from devices.site.model import Antenna, Feed, Reader, Sensor, Shelf, Site, ZoneKind
-from simulators.catalogue import CATALOGUE, Product
+from devices.site.model import Antenna, Feed, Reader, Sensor, Shelf, Site, Wall, ZoneKind
+from simulators.catalogue import CATALOGUE, Material, Product
 from simulators.layout import Layout, Rectangle, build_layout
+from simulators.shape import AntennaPlan, PlanShape, border_antennas, border_place, steered
 
 PORTS_PER_READER = 4
 """Antenna ports of each reader."""
 CEILING_M = 3.2
 """Height of the antennas."""
+GOODS_M = 1.0
+"""Height of the goods that beams are steered at."""
 TX_POWER_DBM = 30.0
 """Conducted power that each antenna is driven with."""
 ANTENNA_GAIN_DBI = 6.0
 """Gain of a ceiling panel antenna, circular polarisation."""
 BEAMWIDTH_DEG = 90.0
 """Half-power beam width of such an antenna."""
+STEERED_GAIN_DBI = 8.0
+"""Gain of one beam of a steered array."""
+STEERED_BEAMWIDTH_DEG = 60.0
+"""Half-power beam width of such a beam."""
+NEIGHBOUR_WALL_DB = 6.0
+"""One-way loss of the wall to a neighbouring shop."""
 FLOOR_SHARE = 0.6
 """Part of the opening stock that lies on shelves; the rest is in the back room."""
 
@@ -45,6 +55,8 @@ class StorePlan:
     """Product number of each shelf of the site."""
     shelf_zones: tuple[int, ...]
     """Zone number of each shelf."""
+    neighbour_m: float = 0.0
+    """Depth of the neighbouring shop behind the right-hand wall, metres."""
 
     @property
     def antennas(self) -> list[tuple[int, Antenna]]:
@@ -62,6 +74,7 @@ def build_plan(
     timezone: str,
     width_m: float = 30.0,
     depth_m: float = 20.0,
+    shape: PlanShape | None = None,
 ) -> StorePlan:
     """Plan a store.
 
@@ -74,6 +87,7 @@ def build_plan(
         timezone: IANA time zone.
         width_m: Metres from wall to wall, x.
         depth_m: Metres from the exit to the back wall, y.
+        shape: What is unusual about it.
 
     Returns:
         The plan. The same arguments always give the same plan.
@@ -85,17 +99,19 @@ def build_plan(
         raise UsageError(
             f"{antennas} antennas cannot cover {zones} zones", hint=f"ask for {zones} antennas or more, one a zone"
         )
+    shape = shape or PlanShape()
     layout = build_layout(zone_count=zones, width=width_m, depth=depth_m)
-    products = _assortment(items)
+    products = _assortment(items, shape.materials)
     shelf_products = _shelf_products(products, items)
-    shelf_zones = _shelf_zones(layout, products, shelf_products)
-    shelves = _shelves(layout, products, shelf_products, shelf_zones, items)
+    shelf_zones = _shelf_zones(layout, products, shelf_products, shape.wall_share)
+    shelves = _shelves(layout, products, shelf_products, shelf_zones, items, at_borders=shape.border_shelves)
+    party_wall = Wall(start=(width_m, 0.0), end=(width_m, depth_m), loss_db=NEIGHBOUR_WALL_DB)
     site = Site(
         id=site_id,
         name=name,
         timezone=timezone,
         zones=layout.zones,
-        readers=_readers(_antennas(layout, antennas)),
+        readers=_readers(_antennas(layout, antennas, shape), steering=shape.antennas is AntennaPlan.STEERED),
         shelves=shelves,
         sensors=(
             Sensor(id="climate-floor", profile="tagtide", mqtt_topic="sensors/climate-floor", zone=layout.zones[3].id),
@@ -105,17 +121,28 @@ def build_plan(
             Feed(id="till", profile="tagtide", mqtt_topic="business/till"),
             Feed(id="erp", profile="tagtide", mqtt_topic="business/erp"),
         ),
-        walls=layout.walls,
+        walls=(*layout.walls, party_wall) if shape.neighbour_m else layout.walls,
     )
     return StorePlan(
-        site=site, layout=layout, products=products, shelf_products=shelf_products, shelf_zones=shelf_zones
+        site=site,
+        layout=layout,
+        products=products,
+        shelf_products=shelf_products,
+        shelf_zones=shelf_zones,
+        neighbour_m=shape.neighbour_m,
     )
 
 
-def _assortment(items: int) -> tuple[Product, ...]:
+def _assortment(items: int, materials: Sequence[Material]) -> tuple[Product, ...]:
     """Take as many products as give each a decent stock, tagged and untagged in proportion."""
     count = min(len(CATALOGUE), max(6, items // 20))
-    return tuple(CATALOGUE[(place * len(CATALOGUE) + len(CATALOGUE) - 1) // count] for place in range(count))
+    chosen = [CATALOGUE[(place * len(CATALOGUE) + len(CATALOGUE) - 1) // count] for place in range(count)]
+    if materials:
+        chosen = [
+            dataclasses.replace(product, material=materials[place % len(materials)])
+            for place, product in enumerate(chosen)
+        ]
+    return tuple(chosen)
 
 
 def _shelf_products(products: Sequence[Product], items: int) -> tuple[int, ...]:
@@ -123,11 +150,17 @@ def _shelf_products(products: Sequence[Product], items: int) -> tuple[int, ...]:
     return tuple(place % len(products) for place in range(count))
 
 
-def _shelf_zones(layout: Layout, products: Sequence[Product], shelf_products: Sequence[int]) -> tuple[int, ...]:
-    """Put a product's shelves into its department; every ninth shelf is a promotion elsewhere."""
+def _shelf_zones(
+    layout: Layout, products: Sequence[Product], shelf_products: Sequence[int], wall_share: float
+) -> tuple[int, ...]:
+    """Put a product's shelves into its department; every ninth shelf is a promotion elsewhere.
+
+    Where there is a wall of goods, the first shelves stand there instead: a share of all of them.
+    """
     floor = [number for number, zone in enumerate(layout.zones) if zone.kind is ZoneKind.SALES_FLOOR]
-    zones = []
-    for place, product in enumerate(shelf_products):
+    wall = max(floor, key=lambda number: layout.rectangles[number].area)
+    zones = [wall] * round(wall_share * len(shelf_products))
+    for place, product in list(enumerate(shelf_products))[len(zones) :]:
         own = layout.departments[products[product].department]
         again = place // len(products)
         zones.append(floor[place % len(floor)] if place % 9 == 8 else own[again % len(own)])
@@ -140,13 +173,19 @@ def _shelves(
     shelf_products: Sequence[int],
     shelf_zones: Sequence[int],
     items: int,
+    *,
+    at_borders: bool,
 ) -> tuple[Shelf, ...]:
     full = max(4, math.ceil(1.4 * items * FLOOR_SHARE / len(shelf_products)))
     shelves = []
     for place, (product_number, zone) in enumerate(zip(shelf_products, shelf_zones, strict=True)):
         product = products[product_number]
-        x, y = _stand(layout.rectangles[zone], shelf_zones[:place].count(zone), shelf_zones.count(zone))
-        shelf_id = f"{layout.zones[zone].id.removeprefix('floor.')}-{shelf_zones[:place].count(zone) + 1}"
+        number, count = shelf_zones[:place].count(zone), shelf_zones.count(zone)
+        if at_borders:
+            x, y = border_place(layout, zone, number, count, margin=0.25)
+        else:
+            x, y = _stand(layout.rectangles[zone], number, count)
+        shelf_id = f"{layout.zones[zone].id.removeprefix('floor.')}-{number + 1}"
         scale = _scale(product, place)
         shelves.append(
             Shelf(
@@ -198,8 +237,10 @@ def _grid(rectangle: Rectangle, count: int, *, margin: float) -> list[tuple[floa
     return points
 
 
-def _antennas(layout: Layout, count: int) -> list[tuple[str, float, float]]:
+def _antennas(layout: Layout, count: int, shape: PlanShape) -> list[tuple[str, float, float]]:
     """Share antennas out by area, at least one a zone, the next always to the zone with the most area for each."""
+    if shape.antennas is AntennaPlan.BORDERS:
+        return [(layout.zones[zone].id, x, y) for zone, x, y in border_antennas(layout, count)]
     share = [1] * len(layout.zones)
     for _ in range(count - len(layout.zones)):
         need = [rectangle.area / have for rectangle, have in zip(layout.rectangles, share, strict=True)]
@@ -211,24 +252,20 @@ def _antennas(layout: Layout, count: int) -> list[tuple[str, float, float]]:
     ]
 
 
-def _readers(places: Sequence[tuple[str, float, float]]) -> tuple[Reader, ...]:
+def _readers(places: Sequence[tuple[str, float, float]], *, steering: bool) -> tuple[Reader, ...]:
     """Wire neighbouring antennas to one reader."""
     groups = [places[first : first + PORTS_PER_READER] for first in range(0, len(places), PORTS_PER_READER)]
     readers = []
     for number, group in enumerate(groups):
         to_last = len(groups) - 1 - number
         profile = _LAST_PROFILES[1 - to_last] if to_last < 2 else _READER_PROFILES[number % len(_READER_PROFILES)]
-        readers.append(_reader(f"r{number + 1}", profile, group))
+        antennas = _beams(group) if steering else _panels(group)
+        readers.append(_reader(f"r{number + 1}", profile, antennas))
     return tuple(readers)
 
 
-def _reader(reader_id: str, profile: str, places: Sequence[tuple[str, float, float]]) -> Reader:
-    topic, status = {
-        "impinj": (f"impinj/{reader_id}/events", (f"impinj/{reader_id}/status",)),
-        "zebra": (f"zebra/{reader_id}/data", (f"zebra/{reader_id}/management",)),
-        "tagtide": (f"tagtide/{reader_id}/reads", ()),
-    }[profile]
-    antennas = tuple(
+def _panels(places: Sequence[tuple[str, float, float]]) -> tuple[Antenna, ...]:
+    return tuple(
         Antenna(
             port=port,
             x=x,
@@ -241,6 +278,34 @@ def _reader(reader_id: str, profile: str, places: Sequence[tuple[str, float, flo
         )
         for port, (zone, x, y) in enumerate(places, start=1)
     )
+
+
+def _beams(places: Sequence[tuple[str, float, float]]) -> tuple[Antenna, ...]:
+    return tuple(
+        Antenna(
+            port=port,
+            x=x,
+            y=y,
+            z=CEILING_M,
+            zone=place[0],
+            gain_dbi=STEERED_GAIN_DBI,
+            tx_power_dbm=TX_POWER_DBM,
+            azimuth_deg=azimuth_deg,
+            downtilt_deg=downtilt_deg,
+            beamwidth_deg=STEERED_BEAMWIDTH_DEG,
+        )
+        for port, (place, (x, y, azimuth_deg, downtilt_deg)) in enumerate(
+            zip(places, steered(places, CEILING_M - GOODS_M), strict=True), start=1
+        )
+    )
+
+
+def _reader(reader_id: str, profile: str, antennas: tuple[Antenna, ...]) -> Reader:
+    topic, status = {
+        "impinj": (f"impinj/{reader_id}/events", (f"impinj/{reader_id}/status",)),
+        "zebra": (f"zebra/{reader_id}/data", (f"zebra/{reader_id}/management",)),
+        "tagtide": (f"tagtide/{reader_id}/reads", ()),
+    }[profile]
     return Reader(
         id=reader_id,
         profile=profile,

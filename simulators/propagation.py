@@ -5,6 +5,8 @@ in the way and shadowing that neighbouring places share. What differs from tag t
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,17 @@ TAG_HEIGHT_M = 1.0
 _WAVES = 24  # Fourier features of a shadowing field; its correlation is Gaussian to within 1/sqrt(24)
 
 
+class AntennaPattern(StrEnum):
+    """How gain falls off an antenna's axis."""
+
+    PANEL = "panel"
+    """12 dB (angle / beam width)^2: what data sheets are drawn with, and what the product assumes."""
+    PATCH = "patch"
+    """A power of the cosine that is 3 dB down at half the beam width: wider skirts than a panel."""
+    OMNI = "omni"
+    """The same in all directions."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PropagationLaw:
     """Parameters of the law. The defaults are a furnished store at 866 MHz."""
@@ -30,6 +43,8 @@ class PropagationLaw:
     """Path-loss exponent beyond the first metre."""
     polarisation_loss_db: float = 3.0
     """Circular antenna to linear tag."""
+    pattern: AntennaPattern = AntennaPattern.PANEL
+    """How gain falls off an antenna's axis; beam widths are the site file's."""
     back_lobe_db: float = 20.0
     """How far the antenna pattern falls at most below its peak."""
     installation_db: float = 1.5
@@ -48,7 +63,7 @@ class PropagationField:
         """Parameters."""
         self.places = np.array([(antenna.x, antenna.y, antenna.z) for _, antenna in plan.antennas])
         """x, y and z of each antenna, metres."""
-        self._columns = int(np.ceil(plan.layout.width / CELL_M))
+        self._columns = int(np.ceil((plan.layout.width + plan.neighbour_m) / CELL_M))
         self._rows = int(np.ceil(plan.layout.depth / CELL_M))
         x: npt.NDArray[np.float64] = CELL_M * (np.arange(self._columns, dtype=np.float64) + 0.5)
         y: npt.NDArray[np.float64] = CELL_M * (np.arange(self._rows, dtype=np.float64) + 0.5)
@@ -78,7 +93,7 @@ def expected_gain_db(
     """Compute the gain from an antenna to tags at points, without shadowing.
 
     Args:
-        antenna: Looks straight down.
+        antenna: Looks straight down, unless it says where to.
         points: Places in metres, n by 2.
         walls: Wall lines with their one-way loss.
         law: Parameters.
@@ -89,13 +104,41 @@ def expected_gain_db(
     flat = np.hypot(points[:, 0] - antenna.x, points[:, 1] - antenna.y)
     drop = antenna.z - TAG_HEIGHT_M
     distance = np.hypot(flat, drop)
-    off_axis_deg = np.degrees(np.arctan2(flat, drop))
-    pattern_db = np.minimum(12.0 * (off_axis_deg / (antenna.beamwidth_deg or 75.0)) ** 2, law.back_lobe_db)
+    pattern_db = _pattern_db(law, _off_axis_deg(antenna, points, flat, drop), antenna.beamwidth_deg or 75.0)
     path_db = law.loss_at_1_m_db + 10.0 * law.exponent * np.log10(np.maximum(distance, 1.0))
     wall_db = np.zeros(len(points))
     for wall in walls:
         wall_db += (wall.loss_db or 0.0) * _crosses((antenna.x, antenna.y), points, wall)
     return np.asarray((antenna.gain_dbi or 0.0) - pattern_db - path_db - wall_db - law.polarisation_loss_db)
+
+
+def _off_axis_deg(
+    antenna: Antenna, points: npt.NDArray[np.float64], flat: npt.NDArray[np.float64], drop: float
+) -> npt.NDArray[np.float64]:
+    """Return the angle between an antenna's axis and each point, degrees."""
+    if antenna.downtilt_deg is None:
+        return np.asarray(np.degrees(np.arctan2(flat, drop)))
+    azimuth, tilt = np.radians(antenna.azimuth_deg or 0.0), np.radians(antenna.downtilt_deg)
+    axis = np.array([np.cos(azimuth) * np.cos(tilt), np.sin(azimuth) * np.cos(tilt), -np.sin(tilt)])
+    ray = np.column_stack([points[:, 0] - antenna.x, points[:, 1] - antenna.y, np.full(len(points), -drop)])
+    cosine = ray @ axis / np.maximum(np.linalg.norm(ray, axis=1), 1e-9)
+    return np.asarray(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))
+
+
+def _pattern_db(
+    law: PropagationLaw, off_axis_deg: npt.NDArray[np.float64], beamwidth_deg: float
+) -> npt.NDArray[np.float64]:
+    """Return how far gain falls below its peak."""
+    match law.pattern:
+        case AntennaPattern.PANEL:
+            return np.minimum(12.0 * (off_axis_deg / beamwidth_deg) ** 2, law.back_lobe_db)
+        case AntennaPattern.PATCH:
+            power = np.log10(0.5) / np.log10(np.cos(np.radians(beamwidth_deg / 2)))
+            cosine = np.cos(np.radians(np.minimum(off_axis_deg, 89.9)))
+            return np.asarray(np.minimum(-10.0 * power * np.log10(cosine), law.back_lobe_db))
+        case AntennaPattern.OMNI:
+            return np.zeros(len(off_axis_deg))
+    assert_never(law.pattern)
 
 
 def _crosses(start: tuple[float, float], ends: npt.NDArray[np.float64], wall: Wall) -> npt.NDArray[np.bool_]:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from simulators.fading import fading_db
 from simulators.goods import Goods
 from simulators.plan import StorePlan
 from simulators.propagation import TAG_HEIGHT_M, PropagationField, PropagationLaw
@@ -69,7 +70,7 @@ class Radio:
         self._dwell_us = round(law.dwell_s * 1e6)
         self._capacity = max(1, math.floor(law.reads_per_second * law.dwell_s))
         # The law of fading, drawn once: a dwell then only looks up.
-        fading = [rician_db(rng, k_db, _TABLE) for k_db in (law.rest_k_db, law.moving_k_db)]
+        fading = [fading_db(rng, law.fading, parameter, _TABLE) for parameter in law.fading_parameters]
         self._fading = np.concatenate(fading).astype(np.float32)
         self._wake = rng.logistic(0.0, law.wake_width_db, _TABLE).astype(np.float32)
         self._persistence_us = np.zeros(goods.count)
@@ -243,20 +244,6 @@ class Radio:
         turns = 2.0 * distance * frequency_khz * 1e3 / _LIGHT_M_PER_S
         noise = 4.0 * self._rng.standard_normal(len(antenna))
         return np.asarray((-360.0 * turns + self.tags.phase_deg[item] + noise) % 360.0)
-
-
-def rician_db(rng: np.random.Generator, k_db: float, count: int) -> Float64s:
-    """Draw Rician fading in dB, mean power one.
-
-    Args:
-        rng: Random stream.
-        k_db: Power of the direct path over that of the scattered ones, dB.
-        count: How many.
-    """
-    k = 10.0 ** (k_db / 10.0)
-    scattered = rng.standard_normal((2, count)) * math.sqrt(0.5 / (k + 1.0))
-    power = (math.sqrt(k / (k + 1.0)) + scattered[0]) ** 2 + scattered[1] ** 2
-    return np.asarray(10.0 * np.log10(np.maximum(power, 1e-6)))
 
 
 def _first_of_each(values: Int64s, bound: int) -> Int64s:

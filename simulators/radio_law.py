@@ -1,9 +1,13 @@
 """The laws of tags and readers on the air: every parameter with its unit, and what a read on the air is."""
 
 from dataclasses import dataclass
+from typing import assert_never
 
 import numpy as np
 import numpy.typing as npt
+
+from simulators.catalogue import Material
+from simulators.fading import FadingLaw
 
 CHANNELS_KHZ = (865_700, 866_300, 866_900, 867_500)
 """The four high-power channels of ETSI EN 302 208."""
@@ -28,10 +32,26 @@ class RadioLaw:
     """How deep the null of a tag's dipole is at most."""
     body_loss_db: float = 3.0
     """Mean one-way loss to a carried tag, by the body beside it; its spread is the same."""
+    fading: FadingLaw = FadingLaw.RICIAN
+    """Family of fading from read to read."""
     rest_k_db: float = 7.0
     """Rician K factor of fading from read to read of a tag at rest."""
     moving_k_db: float = 3.0
     """Rician K factor for a carried tag."""
+    rest_nakagami_m: float = 3.0
+    """Shape of Nakagami fading of a tag at rest."""
+    moving_nakagami_m: float = 1.2
+    """Shape of Nakagami fading of a carried tag."""
+    rest_log_normal_db: float = 3.0
+    """Standard deviation of log-normal fading of a tag at rest, one way."""
+    moving_log_normal_db: float = 5.0
+    """Standard deviation of log-normal fading of a carried tag, one way."""
+    leather_loss_db: float = 1.0
+    """One-way loss of a tag on leather."""
+    liquid_loss_db: float = 3.0
+    """One-way loss of a tag on something liquid."""
+    metal_loss_db: float = 3.5
+    """One-way loss of a tag on metal."""
     wake_width_db: float = 0.6
     """Width of the logistic law of answering over power above sensitivity."""
     modulation_loss_db: float = 5.0
@@ -57,6 +77,29 @@ class RadioLaw:
     """Longest persistence of a carried tag: it loses power in nulls and forgets."""
     persistence_spread: float = 0.2
     """Relative standard deviation of persistence from tag to tag."""
+
+    @property
+    def fading_parameters(self) -> tuple[float, float]:
+        """Parameter of the family of fading, at rest and carried."""
+        match self.fading:
+            case FadingLaw.RICIAN:
+                return self.rest_k_db, self.moving_k_db
+            case FadingLaw.NAKAGAMI:
+                return self.rest_nakagami_m, self.moving_nakagami_m
+            case FadingLaw.LOG_NORMAL:
+                return self.rest_log_normal_db, self.moving_log_normal_db
+            case FadingLaw.RAYLEIGH:
+                return 0.0, 0.0
+        assert_never(self.fading)
+
+    def material_loss_db(self, material: Material) -> float:
+        """Return what a tag loses to what it is fixed to, one way, dB."""
+        losses = {
+            Material.LEATHER: self.leather_loss_db,
+            Material.LIQUID: self.liquid_loss_db,
+            Material.METAL: self.metal_loss_db,
+        }
+        return losses.get(material, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

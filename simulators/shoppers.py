@@ -22,6 +22,10 @@ class ShopperHabits:
     """Probability that a shopper picks something up at a shelf."""
     second_unit_share: float = 0.12
     """Probability that it is two units."""
+    armful_share: float = 0.0
+    """Probability that a shopper who picks something up takes an armful."""
+    armful_units: int = 10
+    """Units of an armful, as far as the shelf has them."""
     change_mind_share: float = 0.22
     """Probability, at each further shelf, that something carried is put down again."""
     misplace_share: float = 0.35
@@ -110,7 +114,9 @@ def _visit(world: World, agent: Agent, shelf: int, habits: ShopperHabits) -> Pro
     if stock and rng.random() < habits.pick_share:
         world.lean_on(shelf, float(rng.uniform(0.8, 3.0)), float(rng.uniform(150, 2500)))
         yield world.after(1.0)
-        units = 1 + (rng.random() < habits.second_unit_share)
+        units = 1 + int(rng.random() < habits.second_unit_share)
+        if habits.armful_share and rng.random() < habits.armful_share:
+            units = habits.armful_units
         for _ in range(min(units, len(stock))):
             world.take(agent, stock[int(rng.integers(len(stock)))])
     elif rng.random() < 0.3:  # feels the cloth

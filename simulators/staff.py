@@ -7,6 +7,7 @@ import numpy as np
 
 from devices.observations import BusinessEventKind
 from devices.site.model import ZoneKind
+from simulators.goods import Goods
 from simulators.world import Agent, Process, World
 
 _ARMFUL = 14
@@ -21,6 +22,12 @@ class StaffHabits:
     """People on the sales floor."""
     pause_s: float = 100.0
     """Mean pause between two walks, seconds."""
+    trolleys: int = 0
+    """People who do nothing but wheel the goods of one shelf to another."""
+    trolley_units: int = 30
+    """Units that a trolley holds."""
+    trolley_pause_s: float = 90.0
+    """Mean pause between two such tours, seconds."""
     tidy_share: float = 0.25
     """Probability that a walk is spent on strays, where any are noticed."""
     notice_share: float = 0.02
@@ -44,7 +51,7 @@ def lay_out_opening_stock(world: World, floor_share: float) -> None:
     """Fill shelves and racks with the opening stock, in the twinkling of an eye."""
     rng = world.rng
     for item in range(world.goods.count):
-        if world.goods.delivery[item] >= 0:
+        if world.goods.delivery[item] != -1:
             continue
         world.came["opening"] += 1
         room = [s for s in world.home_shelves[world.product[item]] if len(world.shelf_items[s]) < _capacity(world, s)]
@@ -52,6 +59,14 @@ def lay_out_opening_stock(world: World, floor_share: float) -> None:
             world.shelve(item, min(room, key=lambda shelf: len(world.shelf_items[shelf])))
         else:
             world.store_back(item)
+
+
+def lay_out_neighbour(world: World, rng: np.random.Generator) -> None:
+    """Spread the neighbouring shop's goods behind the right-hand wall."""
+    layout = world.plan.layout
+    for item in np.flatnonzero(world.goods.delivery == Goods.NEIGHBOUR).tolist():
+        x = layout.width + float(rng.uniform(0.3, world.plan.neighbour_m))
+        world.lay_outside(item, (round(x, 2), round(float(rng.uniform(0.5, layout.depth - 0.5)), 2)))
 
 
 def associate(world: World, habits: StaffHabits) -> Process:
@@ -68,6 +83,25 @@ def associate(world: World, habits: StaffHabits) -> Process:
         low = [shelf for shelf in range(len(world.shelf_items)) if _runs_low(world, shelf)]
         if low:
             yield from _replenish(world, agent, low[int(rng.integers(len(low)))])
+
+
+def trolley(world: World, habits: StaffHabits) -> Process:
+    """Wheel goods from shelf to shelf all day, as if the floor were laid out anew."""
+    rng = world.rng
+    room = world.zone_kind(ZoneKind.BACK_ROOM)
+    agent = Agent(room, world.plan.layout.rectangles[room].spot(rng))
+    while True:
+        yield world.after(float(rng.exponential(habits.trolley_pause_s)))
+        start, goal = rng.choice(len(world.shelf_items), size=2, replace=False).tolist()
+        yield from world.walk(agent, world.plan.shelf_zones[start], world.shelf_place(start))
+        for item in world.shelf_items[start][: habits.trolley_units]:
+            world.take(agent, item)
+            yield world.after(float(rng.uniform(0.5, 1.5)))
+        yield from world.walk(agent, world.plan.shelf_zones[goal], world.shelf_place(goal))
+        for item in list(agent.items):
+            yield world.after(float(rng.uniform(1.0, 3.0)))
+            world.release(agent, item)
+            world.shelve(item, goal)
 
 
 def _capacity(world: World, shelf: int) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from simulators.catalogue import Material, Product
+from simulators.catalogue import Product
 from simulators.goods import Goods
 from simulators.propagation import TAG_HEIGHT_M, PropagationField
 from simulators.radio_law import RadioLaw
@@ -17,7 +17,6 @@ REACH_DB = 9.0
 """A tag this far below its sensitivity answers in less than one of 10,000 dwells: it is not asked."""
 
 _NO_LINK_DB = -99.0
-_MATERIAL_LOSS_DB = {Material.TEXTILE: 0.0, Material.LEATHER: 1.0, Material.METAL: 3.5, Material.LIQUID: 3.0}
 
 
 class Tags:
@@ -58,7 +57,7 @@ class Tags:
         """What is special about each tag's reflection towards each antenna."""
         self.in_reach = np.zeros((wiring.sessions, count), dtype=np.bool_)
         """Whether any antenna of a session reaches each tag at all."""
-        material_db = np.array([_MATERIAL_LOSS_DB[product.material] for product in products])[goods.product]
+        material_db = np.array([law.material_loss_db(product.material) for product in products])[goods.product]
         self._tag_db = law.tag_gain_dbi - material_db
         self._own_db = np.zeros((count, wiring.antennas), dtype=np.float32)
         self._law, self._field, self._wiring, self._rng = law, field, wiring, rng

@@ -156,6 +156,11 @@ class World:
         self.truth.record(item, self.now_us, zone, x, y)
         self._touched.add(item)
 
+    def lay_outside(self, item: int, at: Point) -> None:
+        """Let an item that is no concern of the site lie beyond its walls: readers may hear it all the same."""
+        self.resting[item] = at
+        self._touched.add(item)
+
     def shelve(self, item: int, shelf: int) -> None:
         """Lay an item on a shelf: among its like, or as a stray."""
         zone = self.plan.shelf_zones[shelf]

@@ -8,10 +8,11 @@ import pytest
 from devices.site.model import Antenna, Wall
 from simulators.config import preset
 from simulators.day import StoreDay
+from simulators.fading import rician_db
 from simulators.goods import Goods, draw_goods
 from simulators.plan import StorePlan, build_plan
 from simulators.propagation import PropagationField, PropagationLaw, expected_gain_db
-from simulators.radio import Radio, rician_db
+from simulators.radio import Radio
 from simulators.radio_law import AirReads, RadioLaw
 from simulators.streams import random_stream
 
