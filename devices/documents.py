@@ -29,9 +29,16 @@ room and keeps what JSON of the worst shape (`[{},{},...`) takes in memory below
 PARTS_MAX: Final = 300_000
 """Most parts that one payload may hold: the upper limit of Impinj's `eventBatchLimit`, the largest of any vendor."""
 
+ROWS_MAX: Final = 2 * PARTS_MAX
+"""Most rows, rejects among them, that all parts of one payload may give together: some 600 MB in decoding."""
+
 SHARED_EXTRA_BYTES_MAX: Final = 256
 """What one payload may say of all its rows in fields without a column. They are copied to each row: 300,000 rows
 times 256 bytes are 77 MB."""
+
+COPIED_BYTES_MAX: Final = 32 * 1024 * 1024
+"""What all copies of texts that one document says of many items may take together. A receipt that names 10,000 EPCs
+with texts of 100 bytes takes 1 MB; without a bound, 1.5 MB of payload could ask for 300 MB of rows."""
 
 _INTEGER_DIGITS_MAX: Final = 20
 """Digits of 2**64, and a sign: longer integers fit no column, and Python refuses some of them outright."""
@@ -77,10 +84,10 @@ def decode_parts(payload: bytes, decode_part: Callable[[dict[str, object], Decod
         decode_part: Adds what one JSON object says, or raises `DecodeError`.
 
     Returns:
-        What all parts say; a bad part among others is a reject.
+        What all parts say; a bad part beside anything else that was decoded is a reject.
 
     Raises:
-        DecodeError: The payload is too large, or its only part cannot be decoded.
+        DecodeError: The payload is too large, holds too much, or nothing in it can be decoded.
     """
     check_payload_size(payload)
     parts = _parts(payload)
@@ -92,9 +99,11 @@ def decode_parts(payload: bytes, decode_part: Callable[[dict[str, object], Decod
                 raise part
             decode_part(json_object(part), decoded)
         except DecodeError as error:
-            if len(parts) == 1:
+            if len(parts) == 1 and not decoded.count:
                 raise
             decoded.rejects.append(reject_of(error))
+        if decoded.count > ROWS_MAX:  # a part may be a batch itself, and there may be thousands of those
+            raise DecodeError(f"{decoded.count} rows and more, the limit is {ROWS_MAX}", code="too_many_parts")
     return decoded
 
 

@@ -211,3 +211,14 @@ class Decoded(msgspec.Struct, kw_only=True):
     device_events: list[DeviceEvent] = msgspec.field(default_factory=list)
     business_events: list[BusinessEvent] = msgspec.field(default_factory=list)
     rejects: list[Reject] = msgspec.field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """Rows of all streams together, rejects among them."""
+        return (
+            len(self.reads)
+            + len(self.readings)
+            + len(self.device_events)
+            + len(self.business_events)
+            + len(self.rejects)
+        )

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from devices.documents import check_part_count, check_shared_extra, extra_json, shown
+from devices.documents import COPIED_BYTES_MAX, check_part_count, check_shared_extra, extra_json, shown
 from devices.epc.keys import check_digit
 from devices.errors import DecodeError
 from devices.observations import BusinessEvent, BusinessEventKind
@@ -75,6 +75,7 @@ def business_events(fields: dict[str, object]) -> list[BusinessEvent]:
         return [event(business.id, _quantity(business), None)]
     each = _quantity_each(business, len(epcs))
     check_shared_extra(unknown)
+    _check_copies(business, extra, len(epcs))
     if business.epcs is None:
         return [event(business.id, each, epcs[0])]
     return [event(f"{business.id}/{number}", each, epc_hex) for number, epc_hex in enumerate(epcs, start=1)]
@@ -119,6 +120,18 @@ def _quantity_each(business: _Business, count: int) -> int:
     if business.quantity not in (None, count):
         raise DecodeError(f"quantity is {business.quantity}, {count} EPCs are named", code="quantity_invalid")
     return 1
+
+
+def _check_copies(business: _Business, extra: str | None, count: int) -> None:
+    """Refuse a document whose texts would take too much, copied to each of its items."""
+    texts = (business.id, business.zone, business.transaction, extra)
+    copied_bytes = count * sum(len(text.encode()) for text in texts if text is not None)
+    if copied_bytes > COPIED_BYTES_MAX:
+        raise DecodeError(
+            f"id, zone, transaction and further fields of {count} EPCs take {copied_bytes} bytes",
+            code="shared_extra_too_long",
+            hint="send shorter texts, or fewer EPCs in one document",
+        )
 
 
 def _gtin14(text: str) -> str:

@@ -189,8 +189,13 @@ def _decode_sled(document: dict[str, object], data: dict[str, object], decoded: 
     reads, rejects = decode_each(tags, partial(_sled_tag, envelope.timestamp, shared))
     decoded.reads += reads
     decoded.rejects += rejects
-    for each in barcodes:
-        decoded.device_events.append(_event(DeviceEventKind.OTHER, envelope, {"type": envelope.type, "barcode": each}))
+    scans, rejects = decode_each(barcodes, partial(_barcode, envelope))
+    decoded.device_events += scans
+    decoded.rejects += rejects
+
+
+def _barcode(envelope: _Envelope, element: object) -> DeviceEvent:
+    return _event(DeviceEventKind.OTHER, envelope, {"type": envelope.type, "barcode": element})
 
 
 def _sled_tag(timestamp: str | None, shared: dict[str, object], element: object) -> TagRead:
