@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-
 HEARD_TOPICS_MAX = 10_000
 """Topics whose newest publication is remembered: some MB at most. A site has two for each device."""
 
