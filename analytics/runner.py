@@ -18,11 +18,11 @@ States: `recovering` (repeating planned epochs) -> `running` -> (`holding` while
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import pyarrow as pa
 
-from analytics.journal import EpochPlan, Journal, Through
-from analytics.lake import Lake
+from analytics.journal import Checkpoint, EpochPlan, Through
 from analytics.pipeline import SitePipeline
 from analytics.source import RecordSource
 from devices.chunk import Chunk
@@ -30,6 +30,42 @@ from devices.errors import Recovery, TagtideError
 from devices.site.model import Site
 
 Stop = Callable[[], bool]
+
+
+class EpochJournal(Protocol):
+    """What the runner uses of a journal."""
+
+    def plan(self, plan: EpochPlan) -> None:
+        """Record an epoch durably."""
+        ...
+
+    def planned_after(self, epoch: int) -> list[EpochPlan]:
+        """Return the plans of later epochs, in order."""
+        ...
+
+    def checkpoint(self, epoch: int, states: Mapping[str, bytes]) -> None:
+        """Record the state after an epoch, and forget everything older."""
+        ...
+
+    def latest(self) -> Checkpoint | None:
+        """Return the newest checkpoint."""
+        ...
+
+    def close(self) -> None:
+        """Let another process have it."""
+        ...
+
+
+class EpochLake(Protocol):
+    """What the runner uses of a lake."""
+
+    def commit(self, epoch: int, rows: Mapping[str, pa.Table]) -> int:
+        """Land an epoch's rows; harmless to repeat."""
+        ...
+
+    def maintain(self) -> object:
+        """Do the upkeep that is due."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +108,28 @@ class Runner:
         *,
         source: RecordSource,
         sites: Sequence[Site],
-        lake: Lake,
-        journal: Journal,
+        lake: EpochLake,
+        journal: EpochJournal,
         config: RunnerConfig | None = None,
         on_event: Callable[[str], None] = lambda _: None,
         sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+        open_pipeline: Callable[[Site], SitePipeline] = SitePipeline,
     ) -> None:
+        """Prepare; `run` begins with what the journal remembers.
+
+        Args:
+            source: Where chunks come from.
+            sites: Sites whose chunks go through a pipeline; those of others are landed as they came.
+            lake: Where rows go.
+            journal: Where plans and state are kept.
+            config: How epochs are cut.
+            on_event: Told what happens, in one line.
+            sleep: Waits while disk or lake refuse, seconds.
+            monotonic: Seconds, of a clock that never goes back.
+            open_pipeline: Makes a site's pipeline.
+        """
+        self._monotonic = monotonic
         self._source = source
         self._lake = lake
         self._journal = journal
@@ -85,12 +137,12 @@ class Runner:
         self._on_event = on_event
         self._sleep = sleep
         self._sites = {site.id: site for site in sites}
-        self._pipelines = {site.id: SitePipeline(site) for site in sites}
+        self._pipelines = {site.id: open_pipeline(site) for site in sites}
         self._held_back: list[Chunk] = []
         self._strangers: set[str] = set()
         self._last = EpochPlan(epoch=0, position=b"", through={})
         self._checkpointed_epoch = 0
-        self._checkpointed_at = time.monotonic()
+        self._checkpointed_at = self._monotonic()
         self.stats = RunnerStats()
 
     def run(self, stop: Stop, *, until: Callable[[Through], bool] = lambda _: False) -> None:
@@ -110,7 +162,7 @@ class Runner:
                 chunks = self._gather(stop)
                 if chunks:
                     self._run_epoch(self._planned(chunks, stop), chunks, stop)
-                    if time.monotonic() - self._checkpointed_at >= self._config.checkpoint_interval_s:
+                    if self._monotonic() - self._checkpointed_at >= self._config.checkpoint_interval_s:
                         self._checkpoint(stop)
             self._checkpoint(stop)
         except _StoppedWhileHoldingError as error:
@@ -142,9 +194,9 @@ class Runner:
         """Return the chunks of a new epoch; empty where nothing came."""
         chunks, self._held_back = self._held_back, []
         rows = sum(chunk.rows for chunk in chunks)
-        deadline = time.monotonic() + self._config.epoch_interval_s
+        deadline = self._monotonic() + self._config.epoch_interval_s
         while rows < self._config.epoch_rows_limit and not stop():
-            left = deadline - time.monotonic()
+            left = deadline - self._monotonic()
             if left <= 0:
                 break
             found = self._source.poll(max_rows=self._config.epoch_rows_limit - rows, timeout_s=min(left, 0.2))
@@ -234,7 +286,7 @@ class Runner:
                 return
 
     def _checkpoint(self, stop: Stop) -> None:
-        self._checkpointed_at = time.monotonic()
+        self._checkpointed_at = self._monotonic()
         if self._last.epoch == self._checkpointed_epoch:
             return
         states = {site_id: pipeline.dump() for site_id, pipeline in self._pipelines.items()}

@@ -28,11 +28,11 @@ from devices.publication import CLOCK_TOPIC, Publication
 from ingest.bridge_report import HEARD_TOPICS_MAX, BridgeEvent, BridgeState, BridgeStats, EventLevel
 from ingest.edge_log import EdgeLog
 from ingest.limits import Bound, EdgeLogLimits, reached_bound
-from ingest.mqtt_client import SessionConfig
+from ingest.mqtt_client import SessionConfig, new_client
 from ingest.mqtt_loss import NEEDS_A_PERSON, ConnectionLoss
 from ingest.mqtt_packets import Delivery
 from ingest.mqtt_security import MqttSecurity
-from ingest.mqtt_session import MqttSession
+from ingest.mqtt_session import MqttSession, Wire
 from ingest.mqtt_url import MqttUrl
 from ingest.window import HoldReason, IdleClock, Window, WindowLimits
 
@@ -92,6 +92,7 @@ class Bridge:
         sleep: Callable[[float], None] = time.sleep,
         rng: random.Random | None = None,
         on_event: Callable[[BridgeEvent], None] = lambda _: None,
+        open_wire: Callable[[SessionConfig], Wire] = new_client,
     ) -> None:
         """Make a bridge; nothing happens before `run`.
 
@@ -103,6 +104,7 @@ class Bridge:
             sleep: Waits, seconds of the real world.
             rng: Jitter of reconnect delays.
             on_event: Told what happens, for people.
+            open_wire: Makes what carries the bytes from and to the broker.
         """
         self.stats = BridgeStats()
         """What it has done."""
@@ -121,7 +123,14 @@ class Bridge:
             keepalive_s=config.keepalive_s,
             security=config.security,
         )
-        self._session = MqttSession(session, self, rng=rng or random.Random(), monotonic=monotonic)  # noqa: S311
+        self._session = MqttSession(
+            session,
+            self,
+            rng=rng or random.Random(),  # noqa: S311 - jitter
+            monotonic=monotonic,
+            sleep=sleep,
+            open_wire=open_wire,
+        )
         self.session_key = f"mqtt_session:{config.mqtt_url.host}:{config.mqtt_url.port}:{session.client_id}"
         """Key of the note by which the log remembers that the broker has a session of ours."""
         self._trim_in_rows = 0
@@ -142,21 +151,45 @@ class Bridge:
             EdgeLogError: The edge log is damaged; what cannot be written now is tried again instead.
         """
         stopped = stop.is_set if isinstance(stop, Event) else stop
+        self.start()
+        try:
+            while not stopped():
+                self.turn()
+        except BaseException:
+            self._close()
+            raise
+        self.finish()
+
+    def start(self) -> None:
+        """Become the log's writer; `turn` then does the work. `run` is all three.
+
+        Raises:
+            EdgeLogInUseError: Another process writes this edge log.
+        """
         self._log.claim_writer()
         self._stored_any = self._log.last_offset > 0
         self._set_state()
         self._tell(EventLevel.INFO, "bridge_started", f"connecting to {self._config.mqtt_url}")
+
+    def finish(self) -> None:
+        """Store what waits, acknowledge it and take leave of the broker."""
         try:
-            while not stopped():
-                self._turn()
             self._store_what_waits()
         finally:
-            self._session.close()
-            self._window.disconnect()
-            self.stats.state = BridgeState.STOPPED
+            self._close()
         self._tell(EventLevel.INFO, "bridge_stopped", f"stopped; {self.stats.stored:,} publications stored")
 
-    def _turn(self) -> None:
+    def _close(self) -> None:
+        self._session.close()
+        self._window.disconnect()
+        self.stats.state = BridgeState.STOPPED
+
+    def turn(self) -> None:
+        """Do one round: read what has come, store what is due, trim; waits a tenth of a second at most.
+
+        Raises:
+            EdgeLogError: The edge log is damaged.
+        """
         store_in_us = self._window.store_in_us(self._now_us())
         wait_s = _TURN_S if store_in_us is None else min(_TURN_S, store_in_us / 1e6)
         holding = self._window.hold_reason is not None

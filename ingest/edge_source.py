@@ -6,6 +6,7 @@ and the last offset that was handed out.
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
@@ -13,7 +14,6 @@ from devices.bulk import TopicDirectory, decode_publications
 from devices.chunk import Chunk
 from devices.errors import EdgeLogError
 from devices.publication import LoggedPublication
-from ingest.edge_log import EdgeLog
 from ingest.errors import EdgeLogPositionError
 
 CURSOR = "jobs"
@@ -29,12 +29,40 @@ class _Position(msgspec.Struct, frozen=True, kw_only=True):
     offset: int
 
 
+class SourceLog(Protocol):
+    """What a source uses of an edge log."""
+
+    edge_id: str
+
+    @property
+    def path(self) -> object:
+        """Where it is, for people."""
+        ...
+
+    @property
+    def last_offset(self) -> int:
+        """Offset of the newest publication; 0 where the log is empty."""
+        ...
+
+    def read(self, after: int, limit_rows: int, limit_bytes: int) -> list[LoggedPublication]:
+        """Return the publications behind an offset, in order."""
+        ...
+
+    def move_cursor(self, name: str, offset: int) -> None:
+        """Tell that a consumer is done with everything up to an offset."""
+        ...
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
 class EdgeLogSource:
     """Chunks decoded from one edge log."""
 
     def __init__(
         self,
-        log: EdgeLog,
+        log: SourceLog,
         directory: TopicDirectory,
         *,
         cursor: str = CURSOR,

@@ -86,6 +86,7 @@ class ForwardSession:
         name: str,
         kafka_partitions: int,
         record_bytes_limit: int,
+        open_producer: Callable[[dict[str, Any]], Producer] | None = None,
     ) -> None:
         """Start a producer behind the edge log's cursor.
 
@@ -97,6 +98,7 @@ class ForwardSession:
             name: Name of the session, in every record's headers.
             kafka_partitions: Partitions of each topic.
             record_bytes_limit: Largest value of a record, bytes.
+            open_producer: Makes the producer from librdkafka's settings; librdkafka's own where absent.
         """
         self._config = config
         self._log = log
@@ -110,7 +112,8 @@ class ForwardSession:
         self._unsent: deque[tuple[KafkaRecord, Report]] = deque()
         self._failure: SessionFailedError | None = None
         stats.cursor = self._moved_to
-        self._producer = Producer(_producer_settings(config, record_bytes_limit, self._on_client_error), logger=_SILENT)
+        settings = _producer_settings(config, record_bytes_limit, self._on_client_error)
+        self._producer = Producer(settings, logger=_SILENT) if open_producer is None else open_producer(settings)
 
     @property
     def is_idle(self) -> bool:

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar, cast
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, KafkaException, Message
@@ -21,7 +21,7 @@ from confluent_kafka import TopicPartition as KafkaPlace
 from devices.chunk import Chunk
 from devices.errors import ForwardError, Recovery
 from ingest.chunk_assembly import AssemblyStats, ChunkAssembly
-from ingest.kafka_cluster import KafkaCluster, ensure_topics, reason_of
+from ingest.kafka_cluster import KafkaCluster, ReadyTopics, ensure_topics, reason_of
 from ingest.kafka_errors import KafkaRecordError
 from ingest.kafka_position import KafkaPosition, decode_position, encode_position
 from ingest.kafka_records import PROGRESS_TOPIC, TOPICS, decode_piece, decode_progress
@@ -51,6 +51,11 @@ class KafkaSourceConfig(KafkaCluster):
     prefetched_kbytes: int = 32_768
     """What the client library may fetch ahead, kB."""
 
+    @classmethod
+    def of(cls, cluster: KafkaCluster) -> "KafkaSourceConfig":
+        """Return the defaults for a cluster."""
+        return cls(**{each.name: getattr(cluster, each.name) for each in fields(KafkaCluster)})
+
 
 @dataclass(slots=True, kw_only=True)
 class KafkaSourceStats:
@@ -78,6 +83,8 @@ class KafkaSource:
         on_event: Callable[[str], None] = lambda _: None,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
+        open_consumer: Callable[[dict[str, Any]], Consumer] | None = None,
+        find_topics: Callable[[KafkaCluster], ReadyTopics] = ensure_topics,
     ) -> None:
         """Begin at the oldest records that are kept; nothing is opened yet.
 
@@ -86,7 +93,11 @@ class KafkaSource:
             on_event: Told what happens, in one line.
             sleep: Waits some seconds.
             monotonic: Seconds, for deadlines.
+            open_consumer: Makes the consumer from librdkafka's settings; librdkafka's own where absent.
+            find_topics: Makes sure that the cluster's topics are there.
         """
+        self._open_consumer = open_consumer
+        self._find_topics = find_topics
         self._config = config
         self._on_event = on_event
         self._sleep = sleep
@@ -137,7 +148,7 @@ class KafkaSource:
     def _open(self, deadline: float) -> "_Reader | None":
         """Connect; while Kafka is away, wait until the deadline and return `None`."""
         try:
-            topics = ensure_topics(self._config)
+            topics = self._find_topics(self._config)
         except ForwardError as error:
             if error.recovery is not Recovery.RETRY:
                 raise
@@ -149,10 +160,11 @@ class KafkaSource:
         self.stats.problem = None
         self._reader = _Reader(
             self._config,
-            self._start.for_partitions(topics.kafka_partitions),
-            self.stats,
-            self._on_event,
-            self._monotonic,
+            start=self._start.for_partitions(topics.kafka_partitions),
+            stats=self.stats,
+            on_event=self._on_event,
+            monotonic=self._monotonic,
+            open_consumer=self._open_consumer,
         )
         return self._reader
 
@@ -163,10 +175,12 @@ class _Reader:
     def __init__(
         self,
         config: KafkaSourceConfig,
+        *,
         start: KafkaPosition,
         stats: KafkaSourceStats,
         on_event: Callable[[str], None],
         monotonic: Callable[[], float],
+        open_consumer: Callable[[dict[str, Any]], Consumer] | None,
     ) -> None:
         self._config = config
         self._stats = stats
@@ -186,7 +200,8 @@ class _Reader:
         self._fatal: ForwardError | None = None
         self._waiting: dict[int, tuple[dict[str, int], float, float]] = {}  # what for, since when, when looked at
         self._told_losses = (0, 0, 0)
-        self._consumer = Consumer(_consumer_settings(config, self._on_error, self._on_commit), logger=_SILENT)
+        settings = _consumer_settings(config, self._on_error, self._on_commit)
+        self._consumer = Consumer(settings, logger=_SILENT) if open_consumer is None else open_consumer(settings)
         # Asked for by hand, metadata is there at once instead of after a second. Offset 0 stands for the beginning,
         # wherever it is by now (`auto.offset.reset`): asking Kafka for it would take another half second.
         with contextlib.suppress(KafkaException):
