@@ -13,6 +13,7 @@ from devices.bulk import TopicDirectory
 from devices.site.model import Site
 from ingest.bridge import Bridge, BridgeConfig
 from ingest.edge_log import EdgeLog
+from ingest.limits import EdgeLogLimits
 from ingest.mqtt_url import parse_mqtt_url
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def run_bridge(
     mqtt: str,
     kafka: str | None,
     subscribe: Sequence[str],
+    limits: EdgeLogLimits | None = None,
     stop: Stop,
 ) -> None:
     """Run the bridge until told to stop; with Kafka, keep a forwarder running beside it.
@@ -38,7 +40,7 @@ def run_bridge(
         TagtideError: The forwarder could not start.
     """
     tell = teller("bridge")
-    config = BridgeConfig(mqtt_url=parse_mqtt_url(mqtt), topic_filters=tuple(subscribe))
+    config = BridgeConfig(mqtt_url=parse_mqtt_url(mqtt), topic_filters=tuple(subscribe), log=limits or EdgeLogLimits())
     with contextlib.closing(EdgeLog.open(data.edge)) as log:
         log.claim_writer()  # before anything is started beside it
         bridge = Bridge(config, log, on_event=lambda event: tell(event.text))
@@ -46,7 +48,8 @@ def run_bridge(
         with _forwarder_beside(data, site_files, kafka, stop) as forwarder_failed:
 
             def stopping() -> bool:
-                status.maybe(f"; {bridge.stats.state}")
+                held = f" ({bridge.stats.hold_reason})" if bridge.stats.hold_reason else ""
+                status.maybe(f"; {bridge.stats.state}{held}")
                 return stop() or forwarder_failed()
 
             bridge.run(stopping)

@@ -7,6 +7,18 @@ from typing import Annotated
 
 import typer
 
+from deploy.commands.edge_limits import (
+    DEFAULT_BACKLOG_DAYS,
+    DEFAULT_DISK_FREE_GIB,
+    DEFAULT_EDGE_LOG_GIB,
+    DEFAULT_EDGE_LOG_HOURS,
+    BacklogDays,
+    DiskFreeGib,
+    EdgeLogGib,
+    EdgeLogHours,
+    arguments_of,
+    limits_of,
+)
 from deploy.commands.options import (
     DEFAULT_MQTT,
     DEFAULT_SUBSCRIBE,
@@ -64,6 +76,10 @@ def up(
     mqtt: Mqtt = DEFAULT_MQTT,
     kafka: Kafka = None,
     subscribe: Subscribe = DEFAULT_SUBSCRIBE,
+    edge_log_gib: EdgeLogGib = DEFAULT_EDGE_LOG_GIB,
+    backlog_days: BacklogDays = DEFAULT_BACKLOG_DAYS,
+    disk_free_gib: DiskFreeGib = DEFAULT_DISK_FREE_GIB,
+    edge_log_hours: EdgeLogHours = DEFAULT_EDGE_LOG_HOURS,
 ) -> None:
     """Run bridge and jobs of one or several sites, until interrupted.
 
@@ -86,10 +102,11 @@ def up(
     common = [*sites, "--data", str(data)]
     if kafka is not None:
         common += ["--kafka", kafka]
+    limits = limits_of(edge_log_gib, backlog_days, disk_free_gib, edge_log_hours)
     filters = [argument for text in subscribe for argument in ("--subscribe", text)]
     supervise(
         {
-            "bridge": tagtide_command("bridge", *common, "--mqtt", mqtt, *filters),
+            "bridge": tagtide_command("bridge", *common, "--mqtt", mqtt, *filters, *arguments_of(limits)),
             "jobs": tagtide_command("jobs", *common),
         },
         stop,
@@ -104,6 +121,10 @@ def bridge(
     mqtt: Mqtt = DEFAULT_MQTT,
     kafka: Kafka = None,
     subscribe: Subscribe = DEFAULT_SUBSCRIBE,
+    edge_log_gib: EdgeLogGib = DEFAULT_EDGE_LOG_GIB,
+    backlog_days: BacklogDays = DEFAULT_BACKLOG_DAYS,
+    disk_free_gib: DiskFreeGib = DEFAULT_DISK_FREE_GIB,
+    edge_log_hours: EdgeLogHours = DEFAULT_EDGE_LOG_HOURS,
 ) -> None:
     """Store what MQTT brings in the edge log and acknowledge it; with --kafka, forward it too.
 
@@ -116,7 +137,15 @@ def bridge(
     from deploy.bridging import run_bridge
 
     sites_of(site)
-    run_bridge(data_at(data), site, mqtt=mqtt, kafka=kafka, subscribe=subscribe, stop=stop_on_signals())
+    run_bridge(
+        data_at(data),
+        site,
+        mqtt=mqtt,
+        kafka=kafka,
+        subscribe=subscribe,
+        limits=limits_of(edge_log_gib, backlog_days, disk_free_gib, edge_log_hours),
+        stop=stop_on_signals(),
+    )
 
 
 def forward(
