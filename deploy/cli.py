@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.commands import data, devices, edge, evaluate, simulate, stack
+from deploy.commands import data, devices, doctor, edge, evaluate, simulate, stack
 from deploy.kernel_cache import find_kernel_cache
 from deploy.printing import say
 from devices.errors import TagtideError, UsageError
@@ -30,6 +30,7 @@ app = typer.Typer(
 stack.add_to(app)
 edge.add_to(app)
 data.add_to(app)
+doctor.add_to(app)
 evaluate.add_to(app)
 simulate.add_to(app)
 app.add_typer(devices.app, name="site")

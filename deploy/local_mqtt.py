@@ -66,6 +66,17 @@ class LocalBroker:
         """URL of the broker."""
         return f"mqtt://127.0.0.1:{self.port}"
 
+    @property
+    def configuration(self) -> Path:
+        """Mosquitto's configuration file, there once it has been started."""
+        return self._directory / "mosquitto.conf"
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process is not None, "it has not been started"
+        return self._process.pid
+
     def start(self) -> None:
         """Start the process and wait until it accepts connections.
 
@@ -116,8 +127,7 @@ class LocalBroker:
     def _command(self) -> list[str]:
         if self.kind is BrokerKind.EMBEDDED:
             return [sys.executable, "-W", "ignore", "-m", "deploy.embedded_broker", str(self.port)]
-        configuration = self._directory / "mosquitto.conf"
-        configuration.write_text(
+        self.configuration.write_text(
             "\n".join(
                 [
                     _without_listener(_SHIPPED.read_text()),
@@ -130,7 +140,7 @@ class LocalBroker:
                 ]
             )
         )
-        return [str(self._executable), "-c", str(configuration)]
+        return [str(self._executable), "-c", str(self.configuration)]
 
 
 def mosquitto_executable() -> str | None:
