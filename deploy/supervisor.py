@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from deploy.telemetry.monitoring import Monitoring
 from devices.errors import TagtideError
 
 SUPERVISOR_VARIABLE = "TAGTIDE_SUPERVISOR"
@@ -64,6 +65,7 @@ def supervise(
     *,
     log: IO[bytes] | None = None,
     pauses: Pauses | None = None,
+    monitoring: Monitoring | None = None,
 ) -> None:
     """Run commands until told to stop, starting again what ends.
 
@@ -73,15 +75,17 @@ def supervise(
         on_event: Told what happens, in one line.
         log: Where the children's output goes; ours where absent.
         pauses: How long to wait for what.
+        monitoring: What the children report to.
 
     Raises:
         TagtideError: A child cannot start.
     """
     pauses = pauses or Pauses()
+    monitoring = monitoring or Monitoring()
     children: list[_Child] = []
     try:
         for name, command in commands.items():
-            process = _started(command, log)
+            process = _started(command, log, monitoring)
             children.append(
                 _Child(
                     name=name, command=command, process=process, started=time.monotonic(), pause_s=pauses.first_s / 2
@@ -89,22 +93,25 @@ def supervise(
             )
         while not stop():
             for child in children:
-                _tend(child, pauses, on_event, log)
+                _tend(child, pauses, on_event, log, monitoring)
             time.sleep(pauses.look_s)
     finally:
         _stop_all(children, pauses.stop_s)
 
 
-def _started(command: Sequence[str], log: IO[bytes] | None) -> subprocess.Popen[bytes]:
-    environment = os.environ | {SUPERVISOR_VARIABLE: str(os.getpid())}
-    return subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+def _started(command: Sequence[str], log: IO[bytes] | None, monitoring: Monitoring) -> subprocess.Popen[bytes]:
+    environment = os.environ | {SUPERVISOR_VARIABLE: str(os.getpid())} | monitoring.environment
+    return subprocess.Popen(command, stdout=log, stderr=log, env=environment, pass_fds=monitoring.descriptors)
 
 
-def _tend(child: _Child, pauses: Pauses, on_event: Callable[[str], None], log: IO[bytes] | None) -> None:
+def _tend(
+    child: _Child, pauses: Pauses, on_event: Callable[[str], None], log: IO[bytes] | None, monitoring: Monitoring
+) -> None:
     now = time.monotonic()
     if child.restart_at is not None:
         if now >= child.restart_at:
-            child.process, child.started, child.restart_at = _started(child.command, log), now, None
+            child.process, child.started, child.restart_at = _started(child.command, log, monitoring), now, None
+            monitoring.restarted(child.name)
         return
     code = child.process.poll()
     ran_s = now - child.started

@@ -1,0 +1,104 @@
+"""Every metric that Tagtide exports: name, type, labels, meaning. `docs/operations.md` shows the same table.
+
+Names follow Prometheus: base units, `_total` for counters, which begin at 0 whenever their process starts. Labels are
+of bounded size: sites and readers come from site files and are cut at a stated number; everything else is a closed
+set. Nothing is ever labelled by EPC, topic or free text.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """Types of metrics."""
+
+    COUNTER = "counter"
+    """Only rises while its process runs."""
+    GAUGE = "gauge"
+    """A value now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric."""
+
+    name: str
+    """Full name, as it is scraped."""
+    kind: Kind
+    """Its type."""
+    meaning: str
+    """What it says, in one line."""
+    labels: tuple[str, ...] = ()
+    """Names of its labels."""
+
+
+def _counter(name: str, meaning: str, *labels: str) -> Metric:
+    return Metric(f"tagtide_{name}_total", Kind.COUNTER, meaning, labels)
+
+
+def _gauge(name: str, meaning: str, *labels: str) -> Metric:
+    return Metric(f"tagtide_{name}", Kind.GAUGE, meaning, labels)
+
+
+PROCESSES = (
+    _gauge("build_info", "Always 1; the labels say what runs.", "version", "python"),
+    _gauge("component_up", "1 while the process reports and its main loop goes round.", "component"),
+    _counter("component_restarts", "Times that a process ended by itself and was started again.", "component"),
+    _gauge("component_progress_age_seconds", "Time since the process's main loop last went round.", "component"),
+    _gauge("process_start_time_seconds", "When the process started, Unix time.", "component"),
+    _gauge("process_resident_memory_bytes", "Memory of the process.", "component"),
+    _counter("process_cpu_seconds", "Processor time of the process, user and system.", "component"),
+    _gauge("process_open_fds", "Open file descriptors of the process.", "component"),
+    _gauge("process_max_fds", "Most that it may open.", "component"),
+    _gauge("disk_free_bytes", "Free on the disk of the process's data directory.", "component"),
+    _gauge("disk_size_bytes", "Size of that disk.", "component"),
+    _counter("telemetry_failures", "Times that a part of a report could not be had.", "component"),
+    _counter("http_requests", "Requests answered by the HTTP endpoint.", "path", "code"),
+)
+
+BRIDGE = (
+    _counter("bridge_publications_received", "Publications that arrived from the broker."),
+    _counter("bridge_received_bytes", "Payload bytes of these."),
+    _counter("bridge_publications_redelivered", "Of these, flagged by the broker as delivered before (DUP)."),
+    _counter("bridge_publications_stored", "Publications committed to the edge log."),
+    _counter("bridge_publications_acknowledged", "PUBACKs given to the connection, after the commit."),
+    _counter("bridge_store_failures", "Commits that the disk refused; each is tried again."),
+    _counter("bridge_holds", "Times that the bridge stopped reading because the edge log took no more."),
+    _counter("bridge_clock_records", "Clock records written while nothing came."),
+    _gauge("bridge_state", "1 for the state that the bridge is in, 0 for the others.", "state"),
+    _gauge("broker_connected", "1 while the bridge is connected to the MQTT broker."),
+    _counter("broker_reconnects", "Connections to the broker after the first."),
+    _counter("broker_losses", "Connections that ended, and attempts that failed, by kind of loss.", "kind"),
+    _counter("broker_sessions_lost", "Times that the broker had forgotten our session: what it held may be lost."),
+    _counter("broker_subscriptions_refused", "Subscriptions that the broker did not grant."),
+    _gauge("readers_configured", "Readers in the site files of this bridge."),
+    _gauge("readers_unlisted", "Of these, beyond the number that is exported one by one."),
+    _gauge(
+        "reader_last_seen_timestamp_seconds",
+        "When the reader's newest publication arrived, Unix time; absent before the first since the bridge's start.",
+        "site",
+        "reader",
+    ),
+    _gauge(
+        "reader_silent_seconds",
+        "Time since the reader's newest publication, or since the bridge's start before the first.",
+        "site",
+        "reader",
+    ),
+)
+
+EDGE_LOG = (
+    _gauge("edge_log_bytes", "Bytes of the edge log that hold data."),
+    _gauge("edge_log_limit_bytes", "Bytes that it may hold; at the bound the bridge stops acknowledging."),
+    _gauge("edge_log_publications", "Publications that it keeps."),
+    _gauge("edge_log_last_offset", "Edge offset of the newest publication."),
+    _gauge("edge_log_oldest_age_seconds", "Age of the oldest publication that is kept."),
+    _gauge("edge_log_cursor_offset", "Everything up to this edge offset is released by the consumer.", "consumer"),
+    _counter("edge_log_publications_trimmed", "Old publications dropped from the edge log after their release."),
+)
+
+CATALOGUE: tuple[Metric, ...] = (*PROCESSES, *BRIDGE, *EDGE_LOG)
+"""Every metric."""
+
+BY_NAME = {metric.name: metric for metric in CATALOGUE}
+"""Every metric by its name."""
