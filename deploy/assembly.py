@@ -8,6 +8,7 @@ from analytics.lake import Lake
 from analytics.runner import Runner, RunnerConfig
 from analytics.schemas import TABLES
 from analytics.source import RecordSource
+from deploy.connections import KafkaAccess
 from devices.bulk import TopicDirectory
 from devices.errors import TagtideError
 from devices.site.model import Site
@@ -22,7 +23,7 @@ def open_runner(
     sites: Sequence[Site],
     data: DataDirectory,
     *,
-    kafka: str | None = None,
+    kafka: KafkaAccess | None = None,
     config: RunnerConfig | None = None,
     on_event: Callable[[str], None] = lambda _: None,
 ) -> Runner:
@@ -31,7 +32,7 @@ def open_runner(
     Args:
         sites: Sites to run.
         data: Where journal and lake are, and the edge log if there is no Kafka.
-        kafka: Kafka bootstrap servers; the edge log of `data` is read where absent.
+        kafka: Which Kafka to read; the edge log of `data` is read where absent.
         config: How epochs are cut.
         on_event: Told what happens, in one line.
 
@@ -53,13 +54,13 @@ def open_runner(
 
 
 def open_source(
-    sites: Sequence[Site], data: DataDirectory, kafka: str | None, on_event: Callable[[str], None]
+    sites: Sequence[Site], data: DataDirectory, kafka: KafkaAccess | None, on_event: Callable[[str], None]
 ) -> RecordSource:
     """Open what the jobs read: Kafka, or the edge log."""
     if kafka is not None:
         from ingest.kafka_source import KafkaSource, KafkaSourceConfig
 
-        return KafkaSource(KafkaSourceConfig(bootstrap_servers=kafka), on_event=on_event)
+        return KafkaSource(KafkaSourceConfig.of(kafka.cluster()), on_event=on_event)
     return EdgeLogSource(EdgeLog.open(data.edge), TopicDirectory.of(sites))
 
 

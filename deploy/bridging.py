@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analytics.data_directory import DataDirectory
+from deploy.connections import KafkaAccess, MqttAccess
 from deploy.reporting import Status, teller
 from deploy.supervisor import supervise, tagtide_command
 from devices.bulk import TopicDirectory
@@ -14,7 +15,6 @@ from devices.site.model import Site
 from ingest.bridge import Bridge, BridgeConfig
 from ingest.edge_log import EdgeLog
 from ingest.limits import EdgeLogLimits
-from ingest.mqtt_url import parse_mqtt_url
 
 if TYPE_CHECKING:
     from ingest.forwarder import Forwarder
@@ -26,8 +26,8 @@ def run_bridge(
     data: DataDirectory,
     site_files: Sequence[Path],
     *,
-    mqtt: str,
-    kafka: str | None,
+    mqtt: MqttAccess,
+    kafka: KafkaAccess | None,
     subscribe: Sequence[str],
     limits: EdgeLogLimits | None = None,
     stop: Stop,
@@ -36,11 +36,13 @@ def run_bridge(
 
     Raises:
         EdgeLogError: Another bridge has this data directory, or the log is damaged.
-        MqttUrlError: The URL cannot be used.
+        MqttSecurityError: A certificate, key or password file cannot be used.
         TagtideError: The forwarder could not start.
     """
     tell = teller("bridge")
-    config = BridgeConfig(mqtt_url=parse_mqtt_url(mqtt), topic_filters=tuple(subscribe), log=limits or EdgeLogLimits())
+    config = BridgeConfig(
+        mqtt_url=mqtt.url, security=mqtt.security, topic_filters=tuple(subscribe), log=limits or EdgeLogLimits()
+    )
     with contextlib.closing(EdgeLog.open(data.edge)) as log:
         log.claim_writer()  # before anything is started beside it
         bridge = Bridge(config, log, on_event=lambda event: tell(event.text))
@@ -56,13 +58,15 @@ def run_bridge(
 
 
 @contextlib.contextmanager
-def _forwarder_beside(data: DataDirectory, site_files: Sequence[Path], kafka: str | None, stop: Stop) -> Iterator[Stop]:
+def _forwarder_beside(
+    data: DataDirectory, site_files: Sequence[Path], kafka: KafkaAccess | None, stop: Stop
+) -> Iterator[Stop]:
     """Keep a forwarder running in a process of its own; yields what tells whether that has failed for good."""
     if kafka is None:
         yield lambda: False
         return
     sites = [argument for path in site_files for argument in ("--site", str(path))]
-    command = tagtide_command("forward", *sites, "--data", str(data.root), "--kafka", kafka)
+    command = tagtide_command("forward", *sites, "--data", str(data.root), *kafka.arguments())
 
     def keep(ended: Stop) -> None:
         supervise({"forward": command}, lambda: stop() or ended(), teller("bridge"))
@@ -71,7 +75,7 @@ def _forwarder_beside(data: DataDirectory, site_files: Sequence[Path], kafka: st
         yield failed
 
 
-def run_forwarder(data: DataDirectory, sites: Sequence[Site], *, kafka: str, stop: Stop) -> None:
+def run_forwarder(data: DataDirectory, sites: Sequence[Site], *, kafka: KafkaAccess, stop: Stop) -> None:
     """Forward the edge log to Kafka until told to stop.
 
     Raises:
@@ -93,7 +97,7 @@ def run_forwarder(data: DataDirectory, sites: Sequence[Site], *, kafka: str, sto
 
 @contextlib.contextmanager
 def forwarding(
-    data: DataDirectory, sites: Sequence[Site], kafka: str | None, tell: Callable[[str], None]
+    data: DataDirectory, sites: Sequence[Site], kafka: KafkaAccess | None, tell: Callable[[str], None]
 ) -> Iterator[Stop]:
     """Forward in a thread while the block runs; nothing where `kafka` is `None`.
 
@@ -135,12 +139,11 @@ def _beside(run: Callable[[Stop], None], name: str) -> Iterator[Stop]:
 
 @contextlib.contextmanager
 def _opened_forwarder(
-    data: DataDirectory, sites: Sequence[Site], kafka: str, tell: Callable[[str], None]
+    data: DataDirectory, sites: Sequence[Site], kafka: KafkaAccess, tell: Callable[[str], None]
 ) -> Iterator["Forwarder"]:
     from ingest.forward_report import ForwarderConfig
     from ingest.forwarder import Forwarder
-    from ingest.kafka_cluster import KafkaCluster
 
-    config = ForwarderConfig(cluster=KafkaCluster(bootstrap_servers=kafka))
+    config = ForwarderConfig(cluster=kafka.cluster())
     with contextlib.closing(EdgeLog.open(data.edge)) as log:
         yield Forwarder(config, log, TopicDirectory.of(sites), on_event=tell)

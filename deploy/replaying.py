@@ -14,6 +14,7 @@ from analytics.journal import Through
 from analytics.runner import Runner, RunnerConfig
 from deploy.assembly import open_runner
 from deploy.bridging import forwarding
+from deploy.connections import KafkaAccess
 from deploy.printing import say
 from devices.site.model import Site
 from ingest.capture import open_capture
@@ -33,8 +34,8 @@ class ReplayJob:
     """Where to."""
     speed: str = MAX_SPEED
     """`max`, or how many times faster than recorded."""
-    kafka: str | None = None
-    """Bootstrap servers, to go through Kafka."""
+    kafka: KafkaAccess | None = None
+    """Which Kafka to go through, if any."""
     again: bool = False
     """Replay a capture that is there already."""
     _filled: ReplayProgress | None = None

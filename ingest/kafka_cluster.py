@@ -41,8 +41,9 @@ class KafkaCluster:
     """Replicas of topics that we create; `None` leaves it to the cluster."""
     request_timeout_s: float = 5.0
     """How long one question to the cluster may take, seconds; with a cluster that is away, how long it takes."""
-    client_settings: Mapping[str, str] = field(default_factory=dict)
-    """Further settings of librdkafka for every client, such as `security.protocol` and `sasl.*`."""
+    client_settings: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Further settings of librdkafka for every client, such as `security.protocol` and `sasl.*`
+    (`ingest.kafka_config`). They hold secrets: never shown."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""

@@ -7,10 +7,12 @@ DecodeError
 ForwardError                 Kafka does not answer, or did not take records                    RETRY
 |- KafkaTopicsError          the topics do not have the same number of partitions              HALT
 `- KafkaPositionError        a position token is not one of ours, or of other topics           HALT
+UsageError
+`- KafkaConfigError          a file of Kafka settings that cannot be used                      HALT
 ```
 """
 
-from devices.errors import DecodeError, ForwardError, Recovery
+from devices.errors import DecodeError, ForwardError, Recovery, UsageError
 
 
 class KafkaRecordError(DecodeError):
@@ -38,3 +40,9 @@ class KafkaPositionError(ForwardError):
 
     code = "kafka_position_invalid"
     recovery = Recovery.HALT
+
+
+class KafkaConfigError(UsageError):
+    """A file of Kafka settings cannot be used."""
+
+    code = "kafka_config_invalid"

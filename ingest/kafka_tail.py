@@ -19,13 +19,12 @@ _WAIT_S = 0.5
 _RETRY_S = 0.1
 
 
-def follow_stream(bootstrap_servers: str, stream: str, *, topic_prefix: str = "") -> Iterator[pa.Table]:
+def follow_stream(cluster: KafkaCluster, stream: str) -> Iterator[pa.Table]:
     """Yield what arrives on a stream's topic from now on; twice a second an empty table while nothing does.
 
     Args:
-        bootstrap_servers: Where Kafka is, `host:port[,host:port]`.
+        cluster: Which Kafka.
         stream: One of the canonical streams.
-        topic_prefix: Put before the topic's name.
 
     Raises:
         UsageError: There is no topic of that name.
@@ -36,7 +35,6 @@ def follow_stream(bootstrap_servers: str, stream: str, *, topic_prefix: str = ""
             f"'{stream}' is not a Kafka topic: it is computed by the jobs",
             hint=f"follow it with --data; topics: {', '.join(STREAMS)}",
         )
-    cluster = KafkaCluster(bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
     kafka_partitions = ensure_topics(cluster).kafka_partitions
     settings = {**cluster.client(), "group.id": "tagtide-tail", "enable.auto.commit": False, "log_level": 0}
     with Consumer(settings) as consumer:

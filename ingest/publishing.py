@@ -40,7 +40,7 @@ class PublishResult:
 
 def replay_to_broker(
     capture: Path | str,
-    mqtt_url: str,
+    mqtt_url: str | MqttUrl,
     *,
     security: MqttSecurity | None = None,
     speed: str | float = MAX_SPEED,
@@ -61,8 +61,9 @@ def replay_to_broker(
         MqttUrlError: The address cannot work.
         UsageError: `speed` is neither `max` nor a positive number.
     """
+    url = parse_mqtt_url(mqtt_url) if isinstance(mqtt_url, str) else mqtt_url
     pace = Pace(checked_speed(speed), time.sleep, time.monotonic)
-    publisher = _Publisher(parse_mqtt_url(mqtt_url), security or MqttSecurity(), pace)
+    publisher = _Publisher(url, security or MqttSecurity(), pace)
     try:
         publisher.publish_all(read_capture(capture), stop)
     finally:

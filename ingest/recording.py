@@ -25,7 +25,7 @@ _SYNC_EVERY_S = 1.0
 
 
 def record(
-    mqtt_url: str,
+    mqtt_url: str | MqttUrl,
     path: Path | str,
     *,
     security: MqttSecurity | None = None,
@@ -56,7 +56,7 @@ def record(
         CaptureError: The file is there already, or cannot be written.
         MqttUrlError: The address cannot work.
     """
-    url = parse_mqtt_url(mqtt_url)
+    url = parse_mqtt_url(mqtt_url) if isinstance(mqtt_url, str) else mqtt_url
     if Path(path).exists():
         raise CaptureError(f"{path} is there already", hint="give another name, or remove it first")
     with CaptureWriter(path) as writer:

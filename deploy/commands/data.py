@@ -12,7 +12,9 @@ import typer
 from rich.table import Table
 
 from analytics.schemas import TABLES
+from deploy.commands.connections import KafkaConfigFile, kafka_access
 from deploy.commands.options import Data, Kafka, stop_on_signals
+from deploy.connections import KafkaAccess
 from deploy.printing import AnswerConsole, put, say
 from devices.errors import QuestionError, UsageError
 from devices.site.table import did_you_mean
@@ -125,6 +127,7 @@ def tail(
         Path | None, typer.Option("--data", "-d", metavar="DIR", help="Follow the lake in this data directory.")
     ] = None,
     kafka: Kafka = None,
+    kafka_config: KafkaConfigFile = None,
 ) -> None:
     """Print new rows of a stream as they land, one JSON object a line, until interrupted.
 
@@ -144,7 +147,8 @@ def tail(
     if (data is None) == (kafka is None):
         raise UsageError("give either --data or --kafka", hint="tagtide tail reads --data DIR")
     stop = stop_on_signals()
-    follow = _follow_lake(stream, data) if data is not None else _follow_kafka(stream, kafka or "")
+    cluster = kafka_access(kafka, kafka_config, tell=say)
+    follow = _follow_kafka(stream, cluster) if cluster is not None else _follow_lake(stream, data or Path())
     if sys.stderr.isatty():
         say(f"following {stream} from now on; Ctrl-C ends")
     for rows in follow:
@@ -163,7 +167,7 @@ def _follow_lake(stream: str, data: Path) -> Iterator[pa.Table]:
         time.sleep(TAIL_POLL_S)
 
 
-def _follow_kafka(stream: str, bootstrap: str) -> Iterator[pa.Table]:
+def _follow_kafka(stream: str, kafka: KafkaAccess) -> Iterator[pa.Table]:
     from ingest.kafka_tail import follow_stream
 
-    return follow_stream(bootstrap, stream)
+    return follow_stream(kafka.cluster(), stream)

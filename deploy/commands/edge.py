@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
+from deploy.commands.connections import (
+    KafkaConfigFile,
+    MqttCa,
+    MqttCert,
+    MqttKey,
+    MqttPasswordFile,
+    kafka_access,
+    mqtt_access,
+)
 from deploy.commands.options import DEFAULT_MQTT, DEFAULT_SUBSCRIBE, Kafka, Mqtt, SiteFiles, Subscribe, stop_on_signals
+from deploy.connections import MqttAccess
 from deploy.named_files import data_at, sites_of
 from deploy.printing import say
 from devices.errors import UsageError
@@ -26,6 +36,10 @@ def add_to(app: typer.Typer) -> None:
 def capture(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="File to write; .gz compresses it.", show_default=False)],
     mqtt: Mqtt = DEFAULT_MQTT,
+    mqtt_ca: MqttCa = None,
+    mqtt_cert: MqttCert = None,
+    mqtt_key: MqttKey = None,
+    mqtt_password_file: MqttPasswordFile = None,
     subscribe: Subscribe = DEFAULT_SUBSCRIBE,
     seconds: Annotated[float | None, typer.Option(min=0, metavar="S", help="Stop after this long.")] = None,
     publications: Annotated[
@@ -40,9 +54,11 @@ def capture(
     """
     from ingest.recording import record
 
+    broker = mqtt_access(mqtt, ca=mqtt_ca, cert=mqtt_cert, key=mqtt_key, password_file=mqtt_password_file, tell=say)
     written = record(
-        mqtt,
+        broker.url,
         file,
+        security=broker.security,
         topic_filters=subscribe,
         seconds_max=seconds,
         publications_max=publications,
@@ -63,7 +79,12 @@ def replay(
         str | None,
         typer.Option("--mqtt", "-m", metavar="URL", help="Publish to this broker instead of filling an edge log."),
     ] = None,
+    mqtt_ca: MqttCa = None,
+    mqtt_cert: MqttCert = None,
+    mqtt_key: MqttKey = None,
+    mqtt_password_file: MqttPasswordFile = None,
     kafka: Kafka = None,
+    kafka_config: KafkaConfigFile = None,
     again: Annotated[
         bool, typer.Option("--again", metavar="", help="Replay a capture that was replayed into --data before.")
     ] = False,
@@ -84,7 +105,8 @@ def replay(
                 "--mqtt publishes to a broker: --data and --kafka have no meaning beside it",
                 hint=f"tagtide replay {file} --mqtt {mqtt}",
             )
-        _replay_to_broker(file, mqtt, speed, stop)
+        broker = mqtt_access(mqtt, ca=mqtt_ca, cert=mqtt_cert, key=mqtt_key, password_file=mqtt_password_file, tell=say)
+        _replay_to_broker(file, broker, speed, stop)
         return
     if data is None:
         raise UsageError(
@@ -93,17 +115,18 @@ def replay(
         )
     from deploy.replaying import ReplayJob
 
-    job = ReplayJob(capture=file, sites=sites_of(site), data=data_at(data), speed=speed, kafka=kafka, again=again)
+    cluster = kafka_access(kafka, kafka_config, tell=say)
+    job = ReplayJob(capture=file, sites=sites_of(site), data=data_at(data), speed=speed, kafka=cluster, again=again)
     if not job.run(stop):
         raise typer.Exit(INTERRUPTED)
 
 
-def _replay_to_broker(file: Path, mqtt: str, speed: str, stop: Callable[[], bool]) -> None:
+def _replay_to_broker(file: Path, mqtt: MqttAccess, speed: str, stop: Callable[[], bool]) -> None:
     from ingest.capture import open_capture
     from ingest.publishing import replay_to_broker
 
     open_capture(file).close()  # before a broker is waited for
-    result = replay_to_broker(file, mqtt, speed=speed, stop=stop)
+    result = replay_to_broker(file, mqtt.url, security=mqtt.security, speed=speed, stop=stop)
     say(f"{result.published:,} publications published to the broker")
     if result.problems:
         lines = "1 line" if result.problems == 1 else f"{result.problems:,} lines"

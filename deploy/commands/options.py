@@ -28,8 +28,8 @@ Mqtt = Annotated[
         "--mqtt",
         "-m",
         metavar="URL",
-        help="MQTT broker: `mqtt://[user@]host[:port]`, or `mqtts://` for TLS. The password comes from the "
-        "environment: TAGTIDE_MQTT_PASSWORD.",
+        help="MQTT broker: `mqtt://[user@]host[:port]`, or `mqtts://` for TLS. The user's password comes from "
+        "--mqtt-password-file or the environment: TAGTIDE_MQTT_PASSWORD.",
     ),
 ]
 

@@ -7,6 +7,15 @@ from typing import Annotated
 
 import typer
 
+from deploy.commands.connections import (
+    KafkaConfigFile,
+    MqttCa,
+    MqttCert,
+    MqttKey,
+    MqttPasswordFile,
+    kafka_access,
+    mqtt_access,
+)
 from deploy.commands.edge_limits import (
     DEFAULT_BACKLOG_DAYS,
     DEFAULT_DISK_FREE_GIB,
@@ -34,7 +43,6 @@ from deploy.local_mqtt import BrokerKind
 from deploy.named_files import data_at, sites_of
 from deploy.reporting import Status, teller
 from devices.site.model import Site
-from ingest.mqtt_url import parse_mqtt_url
 
 
 def add_to(app: typer.Typer) -> None:
@@ -74,7 +82,12 @@ def up(
     site: SiteFiles,
     data: Data,
     mqtt: Mqtt = DEFAULT_MQTT,
+    mqtt_ca: MqttCa = None,
+    mqtt_cert: MqttCert = None,
+    mqtt_key: MqttKey = None,
+    mqtt_password_file: MqttPasswordFile = None,
     kafka: Kafka = None,
+    kafka_config: KafkaConfigFile = None,
     subscribe: Subscribe = DEFAULT_SUBSCRIBE,
     edge_log_gib: EdgeLogGib = DEFAULT_EDGE_LOG_GIB,
     backlog_days: BacklogDays = DEFAULT_BACKLOG_DAYS,
@@ -94,19 +107,20 @@ def up(
 
     stop = stop_on_signals()
     tell = teller("up")
-    broker = parse_mqtt_url(mqtt)
+    broker = mqtt_access(mqtt, ca=mqtt_ca, cert=mqtt_cert, key=mqtt_key, password_file=mqtt_password_file)
+    cluster = kafka_access(kafka, kafka_config)
     told = _names(sites_of(site))
     data_at(data)
-    tell(f"{told}; broker {broker}{f'; Kafka at {kafka}' if kafka else ''}; data in {data.absolute()}")
+    tell(f"{told}; broker {broker.url}{f'; Kafka at {kafka}' if kafka else ''}; data in {data.absolute()}")
     sites = [argument for path in site for argument in ("--site", str(path))]
     common = [*sites, "--data", str(data)]
-    if kafka is not None:
-        common += ["--kafka", kafka]
+    if cluster is not None:
+        common += cluster.arguments()
     limits = limits_of(edge_log_gib, backlog_days, disk_free_gib, edge_log_hours)
     filters = [argument for text in subscribe for argument in ("--subscribe", text)]
     supervise(
         {
-            "bridge": tagtide_command("bridge", *common, "--mqtt", mqtt, *filters, *arguments_of(limits)),
+            "bridge": tagtide_command("bridge", *common, *broker.arguments(), *filters, *arguments_of(limits)),
             "jobs": tagtide_command("jobs", *common),
         },
         stop,
@@ -119,7 +133,12 @@ def bridge(
     data: Data,
     site: SiteFiles,
     mqtt: Mqtt = DEFAULT_MQTT,
+    mqtt_ca: MqttCa = None,
+    mqtt_cert: MqttCert = None,
+    mqtt_key: MqttKey = None,
+    mqtt_password_file: MqttPasswordFile = None,
     kafka: Kafka = None,
+    kafka_config: KafkaConfigFile = None,
     subscribe: Subscribe = DEFAULT_SUBSCRIBE,
     edge_log_gib: EdgeLogGib = DEFAULT_EDGE_LOG_GIB,
     backlog_days: BacklogDays = DEFAULT_BACKLOG_DAYS,
@@ -137,11 +156,14 @@ def bridge(
     from deploy.bridging import run_bridge
 
     sites_of(site)
+    broker = mqtt_access(
+        mqtt, ca=mqtt_ca, cert=mqtt_cert, key=mqtt_key, password_file=mqtt_password_file, tell=teller("bridge")
+    )
     run_bridge(
         data_at(data),
         site,
-        mqtt=mqtt,
-        kafka=kafka,
+        mqtt=broker,
+        kafka=kafka_access(kafka, kafka_config),
         subscribe=subscribe,
         limits=limits_of(edge_log_gib, backlog_days, disk_free_gib, edge_log_hours),
         stop=stop_on_signals(),
@@ -152,6 +174,7 @@ def forward(
     data: Data,
     site: SiteFiles,
     kafka: RequiredKafka,
+    kafka_config: KafkaConfigFile = None,
 ) -> None:
     """Decode the edge log and forward it to Kafka (what `bridge --kafka` runs beside itself).
 
@@ -161,10 +184,12 @@ def forward(
     """
     from deploy.bridging import run_forwarder
 
-    run_forwarder(data_at(data), sites_of(site), kafka=kafka, stop=stop_on_signals())
+    cluster = kafka_access(kafka, kafka_config, tell=teller("forward"))
+    assert cluster is not None, "the option is required"
+    run_forwarder(data_at(data), sites_of(site), kafka=cluster, stop=stop_on_signals())
 
 
-def jobs(site: SiteFiles, data: Data, kafka: Kafka = None) -> None:
+def jobs(site: SiteFiles, data: Data, kafka: Kafka = None, kafka_config: KafkaConfigFile = None) -> None:
     """Compute locations, inventory, shelves and device health, and land everything in the lake.
 
     Reads the edge log below --data, or Kafka where --kafka is given. One process at a time per --data.
@@ -178,7 +203,8 @@ def jobs(site: SiteFiles, data: Data, kafka: Kafka = None) -> None:
     tell = teller("jobs")
     stop = stop_on_signals()
     sites = sites_of(site)
-    with closing(open_runner(sites, data_at(data), kafka=kafka, on_event=tell)) as runner:
+    cluster = kafka_access(kafka, kafka_config, tell=tell)
+    with closing(open_runner(sites, data_at(data), kafka=cluster, on_event=tell)) as runner:
         tell(f"{_names(sites)}; from {'Kafka at ' + kafka if kafka else 'the edge log'} into {data / 'lake'}")
         rows = runner.stats.rows
         status = Status(tell, lambda: {name: rows.get(name, 0) for name in ("reads", "rejects", "locations")})

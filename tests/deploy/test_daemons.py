@@ -15,6 +15,7 @@ from analytics.data_directory import DataDirectory
 from analytics.lake import Lake
 from analytics.schemas import TABLES
 from deploy import bridging
+from deploy.connections import KafkaAccess, MqttAccess
 from deploy.local_mqtt import LocalBroker, free_port
 from deploy.supervisor import tagtide_command
 from devices.errors import TagtideError
@@ -140,8 +141,8 @@ def test_a_forwarder_that_cannot_start_ends_its_bridge(
         bridging.run_bridge(
             DataDirectory(tmp_path / "data"),
             [site_file],
-            mqtt=f"mqtt://127.0.0.1:{free_port()}",
-            kafka="127.0.0.1:9",
+            mqtt=MqttAccess.at(f"mqtt://127.0.0.1:{free_port()}"),
+            kafka=KafkaAccess(bootstrap_servers="127.0.0.1:9"),
             subscribe=["#"],
             stop=lambda: False,
         )

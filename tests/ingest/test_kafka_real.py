@@ -269,7 +269,7 @@ def test_a_cursor_that_cannot_be_moved_is_moved_later(cluster: KafkaCluster, tmp
 
 
 def test_a_stream_can_be_followed(cluster: KafkaCluster, tmp_path: Path) -> None:
-    rows = follow_stream(cluster.bootstrap_servers, "rejects", topic_prefix=cluster.topic_prefix)
+    rows = follow_stream(cluster, "rejects")
     assert next(rows).num_rows == 0
     log = edge_log(tmp_path, publications(60))
     forward(cluster, log, record_bytes_limit=200)  # rejects larger than that come in fragments
@@ -283,7 +283,7 @@ def test_a_stream_can_be_followed(cluster: KafkaCluster, tmp_path: Path) -> None
         found += [(row["site"] or "", row["edge_offset"], row["bytes"]) for row in next(rows).to_pylist()]
     assert sorted(found) == wanted
     with pytest.raises(UsageError, match="computed by the jobs"):
-        next(follow_stream(cluster.bootstrap_servers, "locations"))
+        next(follow_stream(cluster, "locations"))
 
 
 def test_records_that_are_not_ours_are_skipped(
