@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING
 
 from analytics.data_directory import DataDirectory
 from deploy.connections import KafkaAccess, MqttAccess
+from deploy.named_files import sites_of
 from deploy.reporting import Status, teller
 from deploy.supervisor import supervise, tagtide_command
+from deploy.telemetry.bridge_figures import BRIDGE_ROUND_S, bridge_looks
+from deploy.telemetry.monitoring import Monitoring
+from deploy.telemetry.report import Progress
 from devices.bulk import TopicDirectory
 from devices.site.model import Site
 from ingest.bridge import Bridge, BridgeConfig
@@ -31,6 +35,7 @@ def run_bridge(
     subscribe: Sequence[str],
     limits: EdgeLogLimits | None = None,
     stop: Stop,
+    monitoring: Monitoring | None = None,
 ) -> None:
     """Run the bridge until told to stop; with Kafka, keep a forwarder running beside it.
 
@@ -47,9 +52,15 @@ def run_bridge(
         log.claim_writer()  # before anything is started beside it
         bridge = Bridge(config, log, on_event=lambda event: tell(event.text))
         status = Status(tell, lambda: {"publications stored": bridge.stats.stored})
-        with _forwarder_beside(data, site_files, kafka, stop) as forwarder_failed:
+        monitoring = monitoring or Monitoring()
+        progress = Progress(BRIDGE_ROUND_S)
+        with (
+            monitoring.reporting("bridge", progress, bridge_looks(bridge.stats, config, log, sites_of(site_files))),
+            _forwarder_beside(data, site_files, kafka, stop, monitoring) as forwarder_failed,
+        ):
 
             def stopping() -> bool:
+                progress.note()
                 held = f" ({bridge.stats.hold_reason})" if bridge.stats.hold_reason else ""
                 status.maybe(f"; {bridge.stats.state}{held}")
                 return stop() or forwarder_failed()
@@ -59,7 +70,7 @@ def run_bridge(
 
 @contextlib.contextmanager
 def _forwarder_beside(
-    data: DataDirectory, site_files: Sequence[Path], kafka: KafkaAccess | None, stop: Stop
+    data: DataDirectory, site_files: Sequence[Path], kafka: KafkaAccess | None, stop: Stop, monitoring: Monitoring
 ) -> Iterator[Stop]:
     """Keep a forwarder running in a process of its own; yields what tells whether that has failed for good."""
     if kafka is None:
@@ -69,7 +80,7 @@ def _forwarder_beside(
     command = tagtide_command("forward", *sites, "--data", str(data.root), *kafka.arguments())
 
     def keep(ended: Stop) -> None:
-        supervise({"forward": command}, lambda: stop() or ended(), teller("bridge"))
+        supervise({"forward": command}, lambda: stop() or ended(), teller("bridge"), monitoring=monitoring)
 
     with _beside(keep, "forwarder-supervisor") as failed:
         yield failed

@@ -77,6 +77,27 @@ DEFAULT_MQTT = "mqtt://127.0.0.1:1883"
 DEFAULT_SUBSCRIBE = ["#"]
 
 
+Http = Annotated[
+    str | None,
+    typer.Option(
+        "--http",
+        metavar="HOST:PORT",
+        help="Serve /metrics, /healthz and /readyz there, for example on 127.0.0.1:9464. Off by default; an address "
+        "that other machines reach demands a token.",
+        show_default=False,
+    ),
+]
+HttpTokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--http-token-file",
+        metavar="FILE",
+        help="File with the token that requests must bear; the environment's TAGTIDE_HTTP_TOKEN otherwise.",
+        show_default=False,
+    ),
+]
+
+
 def stop_on_signals() -> Callable[[], bool]:
     """Turn SIGTERM and SIGINT into a flag; a second signal ends the process at once.
 

@@ -32,6 +32,8 @@ from deploy.commands.options import (
     DEFAULT_MQTT,
     DEFAULT_SUBSCRIBE,
     Data,
+    Http,
+    HttpTokenFile,
     Kafka,
     Mqtt,
     RequiredKafka,
@@ -42,6 +44,7 @@ from deploy.commands.options import (
 from deploy.local_mqtt import BrokerKind
 from deploy.named_files import data_at, sites_of
 from deploy.reporting import Status, teller
+from deploy.telemetry.served import served
 from devices.site.model import Site
 
 
@@ -93,6 +96,8 @@ def up(
     backlog_days: BacklogDays = DEFAULT_BACKLOG_DAYS,
     disk_free_gib: DiskFreeGib = DEFAULT_DISK_FREE_GIB,
     edge_log_hours: EdgeLogHours = DEFAULT_EDGE_LOG_HOURS,
+    http: Http = None,
+    http_token_file: HttpTokenFile = None,
 ) -> None:
     """Run bridge and jobs of one or several sites, until interrupted.
 
@@ -116,16 +121,14 @@ def up(
     common = [*sites, "--data", str(data)]
     if cluster is not None:
         common += cluster.arguments()
-    limits = limits_of(edge_log_gib, backlog_days, disk_free_gib, edge_log_hours)
     filters = [argument for text in subscribe for argument in ("--subscribe", text)]
-    supervise(
-        {
-            "bridge": tagtide_command("bridge", *common, *broker.arguments(), *filters, *arguments_of(limits)),
-            "jobs": tagtide_command("jobs", *common),
-        },
-        stop,
-        tell,
-    )
+    limits = limits_of(edge_log_gib, backlog_days, disk_free_gib, edge_log_hours)
+    commands = {
+        "bridge": tagtide_command("bridge", *common, *broker.arguments(), *filters, *arguments_of(limits)),
+        "jobs": tagtide_command("jobs", *common),
+    }
+    with served(http, http_token_file, [*commands, *(["forward"] if kafka else [])], tell) as monitoring:
+        supervise(commands, stop, tell, monitoring=monitoring)
     tell("stopped")
 
 
@@ -144,6 +147,8 @@ def bridge(
     backlog_days: BacklogDays = DEFAULT_BACKLOG_DAYS,
     disk_free_gib: DiskFreeGib = DEFAULT_DISK_FREE_GIB,
     edge_log_hours: EdgeLogHours = DEFAULT_EDGE_LOG_HOURS,
+    http: Http = None,
+    http_token_file: HttpTokenFile = None,
 ) -> None:
     """Store what MQTT brings in the edge log and acknowledge it; with --kafka, forward it too.
 
@@ -159,15 +164,18 @@ def bridge(
     broker = mqtt_access(
         mqtt, ca=mqtt_ca, cert=mqtt_cert, key=mqtt_key, password_file=mqtt_password_file, tell=teller("bridge")
     )
-    run_bridge(
-        data_at(data),
-        site,
-        mqtt=broker,
-        kafka=kafka_access(kafka, kafka_config),
-        subscribe=subscribe,
-        limits=limits_of(edge_log_gib, backlog_days, disk_free_gib, edge_log_hours),
-        stop=stop_on_signals(),
-    )
+    stop = stop_on_signals()
+    with served(http, http_token_file, ["bridge", *(["forward"] if kafka else [])], teller("bridge")) as monitoring:
+        run_bridge(
+            data_at(data),
+            site,
+            mqtt=broker,
+            kafka=kafka_access(kafka, kafka_config),
+            subscribe=subscribe,
+            limits=limits_of(edge_log_gib, backlog_days, disk_free_gib, edge_log_hours),
+            stop=stop,
+            monitoring=monitoring,
+        )
 
 
 def forward(
