@@ -65,12 +65,10 @@ class PacketClient(paho.Client):
             MqttSecurityError: A file of ours cannot be used.
             OSError: There is no connection; of which kind says `ingest.mqtt_loss`.
         """
-        if self._url.username is not None:
-            self.username_pw_set(self._url.username, self._security.read_password())
-        if self._url.tls and self._context is None:
-            self._context = self._security.tls_context()
-            self.tls_set_context(self._context)
-        elif self._context is not None:
+        if self._context is None:
+            self._context = give_credentials(self, self._url, self._security)
+        else:
+            give_password(self, self._url, self._security)
             self._security.load_files(self._context)
         return super().reconnect()
 
@@ -150,6 +148,33 @@ class PacketClient(paho.Client):
             raise BlockingIOError
         data, self._handed = self._handed[:bufsize], self._handed[bufsize:]
         return data
+
+
+def give_credentials(client: paho.Client, url: MqttUrl, security: MqttSecurity) -> ssl.SSLContext | None:
+    """Give a client of paho's, before it connects, the credentials that there are now.
+
+    Returns:
+        Its TLS context; `None` where the address is not encrypted.
+
+    Raises:
+        MqttSecurityError: A file of ours cannot be used.
+    """
+    give_password(client, url, security)
+    if not url.tls:
+        return None
+    context = security.tls_context()
+    client.tls_set_context(context)
+    return context
+
+
+def give_password(client: paho.Client, url: MqttUrl, security: MqttSecurity) -> None:
+    """Give a client user and password, where the address names a user.
+
+    Raises:
+        MqttSecurityError: The password file cannot be used.
+    """
+    if url.username is not None:
+        client.username_pw_set(url.username, security.read_password())
 
 
 def new_client(config: SessionConfig) -> PacketClient:
