@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deploy.commands.connections import (
+    KafkaConfigFile,
+    MqttCa,
+    MqttCert,
+    MqttKey,
+    MqttPasswordFile,
+    kafka_access,
+    mqtt_access,
+)
 from deploy.commands.options import Kafka, SiteFiles, stop_on_signals
 from deploy.named_files import data_at, sites_of
 from deploy.printing import AnswerConsole, put, say
 from devices.errors import TagtideError, UsageError
-from ingest.mqtt_security import MqttSecurity
-from ingest.mqtt_url import parse_mqtt_url
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,7 +48,12 @@ def doctor(
     mqtt: Annotated[
         str | None, typer.Option("--mqtt", "-m", metavar="URL", help="MQTT broker to examine, as for `bridge`.")
     ] = None,
+    mqtt_ca: MqttCa = None,
+    mqtt_cert: MqttCert = None,
+    mqtt_key: MqttKey = None,
+    mqtt_password_file: MqttPasswordFile = None,
     kafka: Kafka = None,
+    kafka_config: KafkaConfigFile = None,
     data: Annotated[
         Path | None, typer.Option("--data", "-d", metavar="DIR", help="Data directory whose disk is examined.")
     ] = None,
@@ -81,20 +93,23 @@ def doctor(
     from deploy.doctor.examination import Patient, examine
     from deploy.doctor.mqtt_probe import connector
     from deploy.doctor.report import healthy, json_report, print_report
-    from ingest.kafka_cluster import KafkaCluster
 
     if mqtt is None and (restart_broker is not None or probe_topic is not None):
         raise UsageError("no broker was given", hint="--mqtt URL says which broker to examine")
+    broker = None
+    if mqtt is not None:
+        broker = mqtt_access(mqtt, ca=mqtt_ca, cert=mqtt_cert, key=mqtt_key, password_file=mqtt_password_file, tell=say)
+    cluster = kafka_access(kafka, kafka_config, tell=say)
     name = f"tagtide-doctor-{uuid.uuid4().hex[:8]}"
     patient = Patient(
         sites=sites_of(site) if site else (),
-        connect=None if mqtt is None else connector(parse_mqtt_url(mqtt), MqttSecurity()),
+        connect=None if broker is None else connector(broker.url, broker.security),
         name=name,
         probe_topic=probe_topic or f"tagtide/doctor/{name}",
         publications=publications,
         listen_s=listen if site else 0.0,
         restart=None if restart_broker is None else _restarter(restart_broker),
-        kafka=None if kafka is None else KafkaCluster(bootstrap_servers=kafka),
+        kafka=None if cluster is None else cluster.cluster(),
         data=None if data is None else data_at(data).root,
     )
     findings = list(examine(patient, say, stop_on_signals()))
