@@ -31,6 +31,7 @@ from typing import Any
 import msgspec
 
 from devices.publication import Publication
+from devices.timestamps import TIME_US_MAX, TIME_US_MIN
 
 RESERVED_PREFIX = "$tagtide/"
 """Topics of our own records in the edge log. Nothing from outside may use them."""
@@ -88,10 +89,13 @@ class LineReader:
         parsed, payload = _parse(line)
         if parsed.topic.startswith(RESERVED_PREFIX):
             raise _UnreadableError("capture_topic_reserved")
+        received_us = parse_time_us(parsed.tst)
+        if not TIME_US_MIN <= received_us < TIME_US_MAX:
+            raise _UnreadableError("capture_time_out_of_range")
         return Publication(
             topic=parsed.topic,
             payload=self._payload_bytes(parsed, payload),
-            received_us=parse_time_us(parsed.tst),
+            received_us=received_us,
             qos=parsed.qos if parsed.qos in (0, 1, 2) else 0,
             retained=bool(parsed.retain),
         )
@@ -227,7 +231,7 @@ def _parse_leniently(line: bytes) -> tuple[_Line, str | None]:
     try:
         parsed = msgspec.convert(fields, _Line)
         parsed.payload = msgspec.Raw(json.dumps(payload, separators=(",", ":")).encode("ascii"))
-    except (msgspec.ValidationError, RecursionError) as cause:
+    except (ValueError, RecursionError) as cause:  # ValueError also for a name that is no Unicode
         raise _UnreadableError("capture_line_unreadable") from cause
     return parsed, (payload if isinstance(payload, str) else None)
 

@@ -1,7 +1,7 @@
 """Captures: files of publications, one JSON object a line, plain or gzipped.
 
 Reading is tolerant: whatever stands on a line comes out as a publication or as a problem with its reason, in the
-order of the file, and nothing ends the reading early but the end of the file. `ingest.capture_line` owns what a
+order of the file, and nothing ends the reading early but the end of the file. `devices.capture_line` owns what a
 line says, `ingest.record` writes captures from a broker, and `ingest.replay` sends them through the pipeline.
 """
 
@@ -13,9 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self, cast
 
+from devices.capture_line import CaptureProblem, LineReader, format_line
 from devices.errors import CaptureError
 from devices.publication import Publication
-from ingest.capture_line import CaptureProblem, LineReader, format_line
 
 __all__ = ["LINE_BYTES_MAX", "CaptureProblem", "CaptureWriter", "open_capture", "read_capture"]
 

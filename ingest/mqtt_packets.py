@@ -72,7 +72,8 @@ class PacketBuffer:
         qos = flags >> 1 & 3
         topic_end = begin + 2 + int.from_bytes(data[begin : begin + 2], "big")
         payload_begin = topic_end + 2 if qos else topic_end
-        if payload_begin > end or qos == 3:
+        packet_id = int.from_bytes(data[topic_end:payload_begin], "big")
+        if payload_begin > end or qos == 3 or (qos and not packet_id):
             raise MalformedPacketError("a PUBLISH packet breaks the protocol")
         raw_topic = data[begin + 2 : topic_end]
         self._position = end
@@ -80,7 +81,7 @@ class PacketBuffer:
             topic=self._topics.get(raw_topic) or self._topic(raw_topic),
             payload=data[payload_begin:end],
             qos=qos,
-            packet_id=int.from_bytes(data[topic_end:payload_begin], "big"),
+            packet_id=packet_id,
             redelivered=bool(flags & 8),
             retained=bool(flags & 1),
         )

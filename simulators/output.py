@@ -11,7 +11,6 @@
 | `README.md` | the configuration, and how to have the same day again |
 """
 
-import base64
 import csv
 import dataclasses
 import gzip
@@ -22,12 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-import msgspec
-
-from devices.publication import Publication
+from devices.capture_line import format_line
 from simulators.config import DayConfig
 from simulators.day import StoreDay
-from simulators.publishers.sent import microsecond_text
 from simulators.site_toml import site_toml
 from simulators.truth import OFF_SITE
 
@@ -77,7 +73,7 @@ def write_day(
     (folder / ("capture.jsonl" if compress else "capture.jsonl.gz")).unlink(missing_ok=True)
     with _capture_file(folder, compress=compress) as capture:
         for batch in day.slices():
-            capture.write(b"".join(map(capture_line, batch)))
+            capture.write(b"".join(map(format_line, batch)))
             publications += len(batch)
             if progress is not None:
                 share = (day.now_us - config.start_us) / (config.end_us - config.start_us)
@@ -88,22 +84,6 @@ def write_day(
         stream.writelines(json.dumps(record) + "\n" for record in day.fault_records())
     (folder / "README.md").write_text(_readme(day, publications), "utf-8")
     return day
-
-
-def capture_line(publication: Publication) -> bytes:
-    """Return a publication as a line of a capture, the way `mosquitto_sub -F %j` prints it."""
-    line: dict[str, str | int | None] = {
-        "tst": f"{microsecond_text(publication.received_us)}+0000",
-        "topic": publication.topic,
-        "qos": publication.qos,
-        "retain": int(publication.retained),
-        "payloadlen": len(publication.payload),
-    }
-    try:
-        line["payload"] = publication.payload.decode() or None
-    except UnicodeDecodeError:
-        line["payload_base64"] = base64.b64encode(publication.payload).decode()
-    return msgspec.json.encode(line) + b"\n"
 
 
 @contextmanager

@@ -76,7 +76,9 @@ def shared_across(sites: Sequence[tuple[str, Site]]) -> list[str]:
     owner_of_topic: dict[str, tuple[str, str]] = {}
     for name, site in sites:
         if site.id and site.id in file_of_id:
-            problems.append(f'{name}: site id "{site.id}" is also that of {file_of_id[site.id]}: give each its own')
+            problems.append(
+                f"{name}: site id {shown(site.id)} is also that of {file_of_id[site.id]}: give each its own"
+            )
         file_of_id.setdefault(site.id, name)
         for place, _, topic in topics_of(site):
             owner, owner_place = owner_of_topic.setdefault(topic, (name, place))
@@ -117,7 +119,7 @@ def _check_ids(site: Site, findings: Findings) -> None:
 def _unique(findings: Findings, kind: str, ids: list[str]) -> None:
     for entry_id in _repeated([entry_id for entry_id in ids if entry_id]):
         numbers = " and ".join(f"#{number}" for number, found in enumerate(ids, start=1) if found == entry_id)
-        findings.problem(f'{kind} "{entry_id}"', f"duplicate id: {kind} {numbers} have it, rename all but one")
+        findings.problem(f"{kind} {shown(entry_id)}", f"duplicate id: {kind} {numbers} have it, rename all but one")
 
 
 def _check_outlines(site: Site, findings: Findings) -> tuple[SiteGeometry, list[shapely.Geometry]]:
@@ -160,7 +162,7 @@ def _check_overlaps(geometry: SiteGeometry, findings: Findings) -> None:
         area = float(geometry.polygons[a].intersection(geometry.polygons[b]).area)
         if area > OVERLAP_M2:
             findings.problem(
-                f'zone "{geometry.zones[a].id}" and zone "{geometry.zones[b].id}"',
+                f"zone {shown(geometry.zones[a].id)} and zone {shown(geometry.zones[b].id)}",
                 f"overlap by {area:.2f} m2: move a border, so that each place is in one zone",
             )
 
@@ -185,12 +187,12 @@ def _check_antenna_place(geometry: SiteGeometry, x: float, y: float, place: str,
     nearest = geometry.nearest_zone(x, y)
     if nearest is None or geometry.zone_at(x, y) is not None:
         return
-    zone, distance = nearest
-    taken = f'it is taken to read in "{zone}"' if distance <= DOOR_M else "its reads count for no zone"
+    zone, distance = shown(nearest[0]), nearest[1]
+    taken = f"it is taken to read in {zone}" if distance <= DOOR_M else "its reads count for no zone"
     findings.warning(
         place,
-        f'stands outside all zones at ({x:g}, {y:g}), {distance:.2f} m from zone "{zone}": {taken}. '
-        f'Correct x and y, or write zone = "{zone}"',
+        f"stands outside all zones at ({x:g}, {y:g}), {distance:.2f} m from zone {zone}: {taken}. "
+        f"Correct x and y, or write zone = {zone}",
     )
 
 
@@ -203,8 +205,8 @@ def _check_zone_references(site: Site, geometry: SiteGeometry, findings: Finding
         elif shelf.x is not None and shelf.y is not None and shelf.zone in geometry.zone_number:
             at = geometry.zone_at(shelf.x, shelf.y)
             if at != shelf.zone:
-                where = "outside all zones" if at is None else f'in zone "{at}"'
-                findings.warning(place, f'its x and y are {where}, but it is said to be in "{shelf.zone}"')
+                where = "outside all zones" if at is None else f"in zone {shown(at)}"
+                findings.warning(place, f"its x and y are {where}, but it is said to be in {shown(shelf.zone)}")
     for number, sensor in enumerate(site.sensors, start=1):
         if sensor.zone is not None and sensor.zone not in zone_ids:
             findings.problem(label("sensor", number, sensor.id), _unknown_zone(sensor.zone, zone_ids))
@@ -254,7 +256,9 @@ def _check_topics(site: Site, findings: Findings) -> None:
 
 def _unknown_zone(zone: str, zone_ids: Sequence[str]) -> str:
     hint = did_you_mean(zone, zone_ids) or (
-        f": use one of {', '.join(list(dict.fromkeys(zone_ids))[:12])}" if zone_ids else ""
+        f": use one of {', '.join(shown(each)[1:-1] for each in list(dict.fromkeys(zone_ids))[:12])}"
+        if zone_ids
+        else ""
     )
     return f"unknown zone {shown(zone)}{hint}"
 

@@ -25,7 +25,7 @@ from devices.site.model import (
     Zone,
     ZoneKind,
 )
-from devices.site.table import Findings, Point, Table
+from devices.site.table import Findings, Point, Table, shown
 from devices.site.values import gtin_fault, id_fault, site_id_fault, timezone_fault
 
 SCHEMA = 1
@@ -91,7 +91,7 @@ def draft_site(
 
 def label(kind: str, number: int, entry_id: str) -> str:
     """Return how findings name an entry: by identifier, or by its place in the file (1 and up)."""
-    return f'{kind} "{entry_id}"' if entry_id else f"{kind} #{number}"
+    return f"{kind} {shown(entry_id)}" if entry_id else f"{kind} #{number}"
 
 
 def antenna_label(reader: str, number: int, port: int) -> str:

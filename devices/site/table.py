@@ -40,7 +40,7 @@ def did_you_mean(word: str, known: Collection[str]) -> str:
     """Return `, did you mean "x"?` for the known word closest to a misspelt one, or an empty string."""
     by_folded = {entry.casefold(): entry for entry in known}
     close = difflib.get_close_matches(word.casefold(), list(by_folded), n=1, cutoff=0.6)
-    return f', did you mean "{by_folded[close[0]]}"?' if close else ""
+    return f", did you mean {shown(by_folded[close[0]])}?" if close else ""
 
 
 def shown(value: object) -> str:

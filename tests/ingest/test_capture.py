@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from devices.capture_line import LineReader, format_line, parse_time_us
 from devices.errors import CaptureError
 from devices.publication import Publication
+from devices.timestamps import TIME_US_MAX, TIME_US_MIN
 from ingest.capture import CaptureProblem, CaptureWriter, read_capture
-from ingest.capture_line import LineReader, format_line, parse_time_us
 
 AT = 1_795_362_712_490_712  # 2026-11-22T15:51:52.490712Z
 
@@ -99,6 +100,7 @@ def test_a_length_counted_in_characters_is_forgiven() -> None:
         (b"rubbish", "capture_line_unreadable"),
         (b"\x00" * 50, "capture_line_unreadable"),
         (b"[1,2]", "capture_line_unreadable"),
+        (b'{"tst":1,"topic":"a","\\ud800":2,"payload":"x"}', "capture_line_unreadable"),
         (b'{"topic":5}', "capture_line_unreadable"),
         (b'{"payload":"x"}', "capture_line_unreadable"),
         (b"[" * 100_000, "capture_line_unreadable"),
@@ -107,6 +109,9 @@ def test_a_length_counted_in_characters_is_forgiven() -> None:
         (b'{"tst":"2026-13-41T00:00:00Z","topic":"a","payload":"x"}', "capture_time_unreadable"),
         (b'{"tst":1e300,"topic":"a","payload":"x"}', "capture_time_unreadable"),
         (b'{"tst":NaN,"topic":"a","payload":"\xff"}', "capture_time_unreadable"),
+        (b'{"tst":"0001-01-01T00:00:00+2359","topic":"a","payload":"x"}', "capture_time_out_of_range"),
+        (b'{"tst":-1e8,"topic":"a","payload":"x"}', "capture_time_out_of_range"),
+        (b'{"tst":"2200-01-01T00:00:00Z","topic":"a","payload":"x"}', "capture_time_out_of_range"),
         (b'{"tst":1,"topic":"a","payload":null,"payloadlen":7}', "capture_payload_missing"),
         (b'{"tst":1,"topic":"a","payloadlen":7}', "capture_payload_missing"),
         (b'{"tst":1,"topic":"a","payload_base64":"?"}', "capture_base64_invalid"),
@@ -144,7 +149,7 @@ def test_a_clock_in_1970_is_a_time() -> None:
 @given(
     topic=st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda text: not text.startswith("$")),
     payload=st.one_of(st.binary(), st.text(st.characters(exclude_categories=["Cs"])).map(str.encode)),
-    received_us=st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999),
+    received_us=st.integers(TIME_US_MIN, TIME_US_MAX - 1),
     qos=st.integers(0, 2),
     retained=st.booleans(),
 )

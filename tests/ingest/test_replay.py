@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from devices.capture_line import format_line
 from devices.errors import UsageError
 from devices.publication import CAPTURE_PROBLEM_TOPIC, CLOCK_TOPIC, Publication
-from ingest.capture_line import format_line
 from ingest.edge_log import EdgeLog
 from ingest.replay import ReplayProgress, replay_into_log
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from devices.capture_line import format_line
 from devices.publication import Publication
 from devices.site.file import load_site
 from ingest.capture import read_capture
 from simulators.config import preset
 from simulators.day import StoreDay
 from simulators.faults import Garbled
-from simulators.output import DayProgress, capture_line, write_day
+from simulators.output import DayProgress, write_day
 
 CONFIG = preset("tiny", hours=0.1, faults=(Garbled(share=0.01),))
 
@@ -97,11 +98,11 @@ def test_progress_rises_to_the_end(tmp_path: Path) -> None:
 
 def test_lines_look_like_those_of_mosquitto_sub() -> None:
     publication = Publication(topic="a/b", payload=b'{"x":1.5}', received_us=1_795_362_931_485_691)
-    assert capture_line(publication) == (
+    assert format_line(publication) == (
         b'{"tst":"2026-11-22T15:55:31.485691Z+0000","topic":"a/b","qos":1,"retain":0,"payloadlen":9,'
         b'"payload":"{\\"x\\":1.5}"}\n'
     )
-    empty = json.loads(capture_line(Publication(topic="t", payload=b"", received_us=0)))
+    empty = json.loads(format_line(Publication(topic="t", payload=b"", received_us=0)))
     assert empty["payload"] is None
-    broken = json.loads(capture_line(Publication(topic="t", payload=b"\xff\x00", received_us=0)))
+    broken = json.loads(format_line(Publication(topic="t", payload=b"\xff\x00", received_us=0)))
     assert broken["payload_base64"] == "/wA="
