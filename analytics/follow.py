@@ -47,15 +47,33 @@ class LakeFollower:
             ) from error
 
     def new_rows(self) -> pa.Table:
-        """Return the rows committed since the last call; an empty table where there are none."""
+        """Return the rows committed since the last call; an empty table where there are none.
+
+        Raises:
+            LakeError: It was not called for so long that commits which it has not seen are gone from the log.
+        """
         tables = [self._schema.empty_table()]
-        while (log := self._path / "_delta_log" / f"{self._version + 1:020}.json").exists():
+        self._check_followed()
+        while (log := self._log_of(self._version + 1)).exists():
             self._version += 1
             for line in log.read_bytes().splitlines():
                 added = msgspec.json.decode(line, type=_Action).add
                 if added is not None and added.dataChange:
                     tables.append(self._rows(added))
         return pa.concat_tables(tables)
+
+    def _check_followed(self) -> None:
+        """See that the next commit is still in the log, if there has been one."""
+        newest = max((int(path.stem) for path in self._log_of(0).parent.glob("[0-9]*.json")), default=0)
+        if newest > self._version and not self._log_of(self._version + 1).exists():
+            raise LakeError(
+                f"commits {self._version + 1} and on of {self._path} were not followed in time",
+                hint="start `tagtide tail` again; what it missed is in the lake",
+                code="lake_followed_too_late",
+            )
+
+    def _log_of(self, version: int) -> Path:
+        return self._path / "_delta_log" / f"{version:020}.json"
 
     def _rows(self, added: _Add) -> pa.Table:
         stored = pq.ParquetFile(self._path / unquote(added.path)).read()

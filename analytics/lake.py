@@ -37,9 +37,12 @@ VACUUM_HOURS = 1
 """Files that compaction replaced are kept this long for readers that listed them before."""
 
 _DELTA_CONFIGURATION = {
-    # The log of commits older than this is dropped at the next log checkpoint. Writers' epochs live on in the
-    # checkpoint itself; a reader needs only the newest state.
-    "delta.logRetentionDuration": "interval 1 days",
+    # Commits older than this leave the log when a table is compacted. Every commit lists the log: with 100 files in it
+    # that takes 17 ms, with 2,000 of them 46 ms and with a day's 86,400 it would be a second (measured), of which an
+    # epoch has one for each table. Writers' epochs live on in the log's checkpoint; readers need only the newest state.
+    "delta.logRetentionDuration": "interval 10 minutes",
+    # Files that compaction replaced stay named in the log's checkpoint for this long: a week by default, 600,000 names.
+    "delta.deletedFileRetentionDuration": "interval 1 hours",
     "delta.checkpointInterval": "100",
 }
 
@@ -72,7 +75,7 @@ class Lake:
         try:
             path.mkdir(parents=True, exist_ok=True)
             if DeltaTable.is_deltatable(str(path)):
-                return _checked(DeltaTable(str(path)), name)
+                return _configured(_checked(DeltaTable(str(path)), name))
             return DeltaTable.create(
                 str(path),
                 schema=lake_schema(name),
@@ -177,6 +180,14 @@ def _checked(table: DeltaTable, name: str) -> DeltaTable:
             hint="this lake was written by an older Tagtide: replay the edge log into a new data directory",
             code="lake_schema_mismatch",
         )
+    return table
+
+
+def _configured(table: DeltaTable) -> DeltaTable:
+    """Bring a table that an older release made to today's settings."""
+    found = table.metadata().configuration
+    if any(found.get(key) != value for key, value in _DELTA_CONFIGURATION.items()):
+        table.alter.set_table_properties(_DELTA_CONFIGURATION)
     return table
 
 

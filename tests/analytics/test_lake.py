@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 
 from analytics.follow import LakeFollower
 from analytics.lake import Lake, snapshot_files
@@ -103,6 +104,35 @@ def test_a_follower_sees_each_new_row_once(tmp_path: Path) -> None:
     assert seen["topic"].to_pylist() == ["a", "b"]
     assert seen["site"].to_pylist() == ["store-1", None]
     assert follower.new_rows().num_rows == 0
+
+
+def test_the_delta_log_is_trimmed_and_epochs_survive_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log of a day's commits would make each further commit take a second."""
+    short = {"delta.logRetentionDuration": "interval 0 seconds", "delta.checkpointInterval": "10"}
+    monkeypatch.setattr("analytics.lake._DELTA_CONFIGURATION", short)
+    lake = Lake(tmp_path / "lake", writer="jobs")
+    follower = LakeFollower(tmp_path, "rejects")
+    for epoch in range(1, 36):
+        lake.commit(epoch, rejects(f"{epoch}"))
+    lake.compact("rejects")
+    assert len(list((tmp_path / "lake" / "rejects" / "_delta_log").glob("*.json"))) < 20
+    assert Lake(tmp_path / "lake", writer="jobs").committed_epoch("rejects") == 35
+    assert len(topics_in(tmp_path)) == 35
+    with pytest.raises(LakeError, match="not followed in time"):
+        follower.new_rows()
+
+
+def test_tables_of_an_older_release_get_the_settings_of_today(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as then:
+        then.setattr("analytics.lake._DELTA_CONFIGURATION", {"delta.logRetentionDuration": "interval 1 days"})
+        Lake(tmp_path / "lake", writer="jobs").commit(1, rejects("a"))
+    lake = Lake(tmp_path / "lake", writer="jobs")
+    settings = DeltaTable(str(tmp_path / "lake" / "rejects")).metadata().configuration
+    assert settings["delta.logRetentionDuration"] == "interval 10 minutes"
+    assert lake.commit(2, rejects("b")) == 1
+    version = DeltaTable(str(tmp_path / "lake" / "rejects")).version()
+    Lake(tmp_path / "lake", writer="jobs")
+    assert DeltaTable(str(tmp_path / "lake" / "rejects")).version() == version, "nothing to change, nothing written"
 
 
 def test_every_table_exists_and_is_empty_in_a_new_lake(tmp_path: Path) -> None:

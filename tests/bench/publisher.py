@@ -15,14 +15,16 @@ def publish_all(port: int, publications: Sequence[tuple[str, bytes]]) -> None:
     """Publish everything with QoS 1 and return when the broker has acknowledged it all."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.sendall(_connect(b"bench-publisher"))
+        connection.sendall(connect_packet(b"bench-publisher"))
         _expect(connection, 4, 0x20)
         sent = acknowledged = 0
         left = b""
         while acknowledged < len(publications):
             ahead = publications[sent : min(len(publications), acknowledged + WINDOW)]
             if ahead:
-                packets = [_publish(topic, payload, 1 + (sent + n) % 65535) for n, (topic, payload) in enumerate(ahead)]
+                packets = [
+                    publish_packet(topic, payload, 1 + (sent + n) % 65535) for n, (topic, payload) in enumerate(ahead)
+                ]
                 connection.sendall(b"".join(packets))
                 sent += len(ahead)
             received = left + connection.recv(1 << 16)
@@ -31,12 +33,14 @@ def publish_all(port: int, publications: Sequence[tuple[str, bytes]]) -> None:
         connection.sendall(b"\xe0\x00")
 
 
-def _connect(client_id: bytes) -> bytes:
+def connect_packet(client_id: bytes) -> bytes:
+    """Return a CONNECT for a clean session, keep-alive 60 s."""
     body = b"\x00\x04MQTT\x04\x02\x00\x3c" + len(client_id).to_bytes(2, "big") + client_id
     return b"\x10" + _length(len(body)) + body
 
 
-def _publish(topic: str, payload: bytes, packet_id: int) -> bytes:
+def publish_packet(topic: str, payload: bytes, packet_id: int) -> bytes:
+    """Return a PUBLISH at QoS 1."""
     name = topic.encode()
     body_length = 2 + len(name) + 2 + len(payload)
     return b"".join(
