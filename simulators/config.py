@@ -77,9 +77,7 @@ class DayConfig:
         if self.hours <= 0 or self.items < 1:
             raise UsageError("a day needs some hours and some items")
         if self.neighbour_items and self.shape.neighbour_m <= 0.3:
-            raise UsageError(
-                "a neighbour's goods need a neighbouring shop", hint="set shape.neighbour_m"
-            )
+            raise UsageError("a neighbour's goods need a neighbouring shop", hint="set shape.neighbour_m")
         dwell_us, window_us = round(self.radio.dwell_s * 1e6), round(self.radio.window_s * 1e6)
         if dwell_us <= 0 or window_us % dwell_us or SLICE_US % window_us:
             raise UsageError("a window must hold whole dwells, and ten seconds whole windows")

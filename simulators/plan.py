@@ -30,8 +30,8 @@ STEERED_GAIN_DBI = 8.0
 """Gain of one beam of a steered array."""
 STEERED_BEAMWIDTH_DEG = 60.0
 """Half-power beam width of such a beam."""
-NEIGHBOUR_WALL_DB = 6.0
-"""One-way loss of the wall to a neighbouring shop."""
+NEIGHBOUR_WALL_DB = 2.0
+"""One-way loss of the wall to a neighbouring shop: glass, or a single board."""
 FLOOR_SHARE = 0.6
 """Part of the opening stock that lies on shelves; the rest is in the back room."""
 
@@ -239,17 +239,20 @@ def _grid(rectangle: Rectangle, count: int, *, margin: float) -> list[tuple[floa
 
 def _antennas(layout: Layout, count: int, shape: PlanShape) -> list[tuple[str, float, float]]:
     """Share antennas out by area, at least one a zone, the next always to the zone with the most area for each."""
-    if shape.antennas is AntennaPlan.BORDERS:
-        return [(layout.zones[zone].id, x, y) for zone, x, y in border_antennas(layout, count)]
     share = [1] * len(layout.zones)
     for _ in range(count - len(layout.zones)):
         need = [rectangle.area / have for rectangle, have in zip(layout.rectangles, share, strict=True)]
         share[need.index(max(need))] += 1
-    return [
-        (zone.id, x, y)
-        for zone, rectangle, have in zip(layout.zones, layout.rectangles, share, strict=True)
+    spread = [
+        (number, x, y)
+        for number, (rectangle, have) in enumerate(zip(layout.rectangles, share, strict=True))
         for x, y in _grid(rectangle, have, margin=0.0)
     ]
+    if shape.antennas is AntennaPlan.BORDERS:
+        floor = [number for number, zone in enumerate(layout.zones) if zone.kind is ZoneKind.SALES_FLOOR]
+        rooms = [place for place in spread if place[0] not in floor]
+        spread = sorted(rooms + border_antennas(layout, floor, count - len(rooms)))
+    return [(layout.zones[number].id, x, y) for number, x, y in spread]
 
 
 def _readers(places: Sequence[tuple[str, float, float]], *, steering: bool) -> tuple[Reader, ...]:

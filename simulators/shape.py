@@ -1,7 +1,7 @@
 """Unusual stores: where shelves and antennas stand if not where a planner would put them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -16,7 +16,7 @@ class AntennaPlan(StrEnum):
     SPREAD = "spread"
     """Shared out by area, looking straight down."""
     BORDERS = "borders"
-    """In pairs either side of the passages between zones: what lies in between is heard by both alike."""
+    """On the sales floor, in pairs either side of the passages between zones: what lies there is heard by both."""
     STEERED = "steered"
     """One array for each reader, in the middle of what its antennas would cover; its beams look there."""
 
@@ -54,13 +54,21 @@ def border_place(layout: Layout, zone: int, number: int, count: int, *, margin: 
     return round(x, 2), round(y, 2)
 
 
-def border_antennas(layout: Layout, count: int, *, apart_m: float = 2.0) -> list[tuple[int, float, float]]:
-    """Place antennas in pairs either side of passages: those of zones without an antenna first, then the longest.
+def border_antennas(
+    layout: Layout, zones: Collection[int], count: int, *, apart_m: float = 1.0
+) -> list[tuple[int, float, float]]:
+    """Place antennas in pairs either side of the passages between zones, the longest passages first.
+
+    Args:
+        layout: The floor.
+        zones: Only passages between two of these.
+        count: How many; one fewer if odd.
+        apart_m: Metres between the two of a pair.
 
     Returns:
         Zone number, x and y of each antenna, by zone.
     """
-    passages = {pair: passage for pair, passage in layout.passages.items() if pair[0] < pair[1]}
+    passages = {(a, b): passage for (a, b), passage in layout.passages.items() if a < b and a in zones and b in zones}
     pairs_at = dict.fromkeys(passages, 0)
     for _ in range(count // 2):
         covered = {zone for pair, pairs in pairs_at.items() if pairs for zone in pair}

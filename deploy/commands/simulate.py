@@ -20,9 +20,19 @@ def add_to(app: typer.Typer) -> None:
 def simulate(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder to write to.", show_default=False)],
     scenario: Annotated[
-        str, typer.Option(metavar="NAME", help="Named store: demo, store-24, store-48, tiny.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Named store: demo, store-24, store-48, tiny, or a scenario such as `tuning/twins`; "
+            "`--scenario help` lists them.",
+        ),
     ] = "demo",
-    seed: Annotated[int, typer.Option(metavar="N", help="One seed gives one day, byte for byte.")] = 1,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="One seed gives one day, byte for byte; the scenario's own where absent, 1 for stores."
+        ),
+    ] = None,
     hours: Annotated[
         float | None, typer.Option(min=0.01, metavar="H", help="Length of the day; the scenario's where absent.")
     ] = None,
@@ -48,10 +58,15 @@ def simulate(
     tagtide simulate --scenario tiny --fault duplicate:share=0.01 --out day
     ```
     """
-    from simulators.config import preset
     from simulators.faults import FAULTS, parse_fault
     from simulators.output import DayProgress, write_day
+    from simulators.scenarios import SCENARIOS, scenario_config
 
+    if scenario == "help":
+        for by_name in SCENARIOS.values():
+            for known in by_name.values():
+                say(f"{known.label:<24} {known.about}", to_stdout=True)
+        return
     if faults == ["help"]:
         for name, kind in FAULTS.items():
             settings = ", ".join(entry.name for entry in dataclasses.fields(kind))
@@ -61,7 +76,7 @@ def simulate(
     changes: dict[str, object] = {name: value for name, value in wanted.items() if value is not None}
     if faults:
         changes["faults"] = tuple(parse_fault(text) for text in faults)
-    config = preset(scenario, **changes)
+    config = scenario_config(scenario, **changes)
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file, not a folder", hint="give a folder; it is created if needed")
     console = Console(stderr=True, highlight=False)
