@@ -1,15 +1,15 @@
-"""`tagtide site`: checking site files."""
+"""`tagtide site`: checking site files, and what a broker has to know of them."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from deploy.printing import say
-from devices.site import check_sites
+from deploy.printing import put, say
+from devices.site import check_sites, load_sites
 from devices.site.model import Site
 
-app = typer.Typer(no_args_is_help=True, help="Check site files.")
+app = typer.Typer(no_args_is_help=True, help="Check site files, and write what a broker has to know of them.")
 
 
 @app.callback()
@@ -42,6 +42,35 @@ def check(
             say(f"{report.name}: {_told(report.site)}", label="ok", style="green", to_stdout=True)
     if failed:
         raise typer.Exit(1)
+
+
+@app.command("acl")
+def acl(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Site files (TOML).", show_default=False)],
+    bridge_user: Annotated[
+        str, typer.Option("--bridge-user", metavar="USER", help="User of the bridge, who may read everything.")
+    ] = "tagtide",
+    site_in_user: Annotated[
+        bool,
+        typer.Option(
+            "--site-in-user",
+            metavar="",
+            help="Users are DEVICE@SITE, for sites that share a broker and have like names.",
+        ),
+    ] = False,
+) -> None:
+    """Print Mosquitto's access list: each device may publish on its own topics, and on nothing else.
+
+    A user is a device's id in the site file; its certificate's common name, or its name in the password file. The
+    bridge may only read. docs/security.md says how to set all of it up.
+
+    ```text
+    tagtide site acl store.toml > acl
+    ```
+    """
+    from deploy.mosquitto_acl import mosquitto_acl
+
+    put(mosquitto_acl(load_sites(files), bridge_user=bridge_user, site_in_user=site_in_user))
 
 
 def _told(site: Site) -> str:
