@@ -167,6 +167,10 @@ class EdgeLog:
         """Offset of the newest publication; 0 where the log is empty."""
         return cast("int", self._value("SELECT coalesce(max(edge_offset), 0) FROM publications"))
 
+    def count_after(self, offset: int) -> int:
+        """Return how many publications are kept behind an offset; cheap, so that it may be asked every second."""
+        return max(0, self.last_offset - max(offset, self.first_offset - 1))
+
     @property
     def stored_bytes(self) -> int:
         """Bytes of the file that hold data; free pages inside it do not count."""

@@ -57,6 +57,15 @@ class SourceLog(Protocol):
         ...
 
 
+def offset_of(position: bytes) -> int:
+    """Return the edge offset that a position stands behind.
+
+    Raises:
+        EdgeLogError: It is not a position of an edge log.
+    """
+    return _decoded(position).offset
+
+
 class EdgeLogSource:
     """Chunks decoded from one edge log."""
 
@@ -145,10 +154,7 @@ class EdgeLogSource:
         return found
 
     def _checked(self, position: bytes) -> int:
-        try:
-            place = msgspec.json.decode(position, type=_Position)
-        except msgspec.DecodeError as cause:
-            raise EdgeLogError(f"not a position of an edge log: {position!r}") from cause
+        place = _decoded(position)
         if place.edge_id != self._log.edge_id:
             raise EdgeLogPositionError(
                 f"{self._log.path} is edge log {self._log.edge_id}, the position is of {place.edge_id}",
@@ -160,3 +166,10 @@ class EdgeLogSource:
                 hint="an older copy of the edge log was put back: give the jobs a fresh --data directory",
             )
         return place.offset
+
+
+def _decoded(position: bytes) -> _Position:
+    try:
+        return msgspec.json.decode(position, type=_Position)
+    except msgspec.DecodeError as cause:
+        raise EdgeLogError(f"not a position of an edge log: {position!r}") from cause
