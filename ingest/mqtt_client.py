@@ -32,10 +32,11 @@ class SessionConfig:
     """A silent connection is pinged after this long."""
     connect_timeout_s: float = 5.0
     """How long one attempt may take to open the connection."""
-    reconnect_s_min: float = 0.5
+    reconnect_s_min: float = 0.1
     """First delay between attempts, seconds; doubled after each, with jitter of half its length."""
-    reconnect_s_max: float = 30.0
-    """Longest delay between attempts, seconds."""
+    reconnect_s_max: float = 2.0
+    """Longest delay between attempts, seconds. Short: what a broker acknowledges while nobody takes it lies in its
+    memory alone, and one bridge a broker is no crowd."""
     unacknowledged_max: int = 1000
     """Publications of our own that may be on their way without the broker's PUBACK."""
     security: MqttSecurity = field(default_factory=MqttSecurity)
@@ -52,6 +53,7 @@ class PacketClient(paho.Client):
     _url: MqttUrl
     _security: MqttSecurity
     _context: ssl.SSLContext | None = None
+    _rest = b""
 
     def use_credentials(self, url: MqttUrl, security: MqttSecurity) -> None:
         """Say by what each attempt to connect proves who we are."""
@@ -65,6 +67,7 @@ class PacketClient(paho.Client):
             MqttSecurityError: A file of ours cannot be used.
             OSError: There is no connection; of which kind says `ingest.mqtt_loss`.
         """
+        self._rest = b""
         if self._context is None:
             self._context = give_credentials(self, self._url, self._security)
         else:
@@ -78,7 +81,13 @@ class PacketClient(paho.Client):
         self.loop_read()
 
     def receive(self) -> bytes | None:
-        """Read from the socket; `None` where nothing has come, no bytes where the broker has closed it."""
+        """Read from the socket; `None` where nothing has come, no bytes where the broker has closed it.
+
+        Where paho has closed the socket, because it could not write to it, what had arrived is returned all the same.
+        """
+        if self.socket() is None:
+            rest, self._rest = self._rest, b""
+            return rest
         try:
             return super()._sock_recv(RECEIVE_BYTES)
         except BlockingIOError:
@@ -136,6 +145,16 @@ class PacketClient(paho.Client):
             while sock.recv(2**16):
                 pass
 
+    def keep_rest(self, sock: object) -> None:
+        """Read what had arrived on a socket that paho is about to close."""
+        pieces = []
+        assert isinstance(sock, socket.socket), "we let paho open no other"
+        with contextlib.suppress(OSError):
+            sock.setblocking(False)
+            while data := sock.recv(RECEIVE_BYTES):
+                pieces.append(data)
+        self._rest = b"".join(pieces)
+
     def shut(self) -> None:
         """Close the socket."""
         sock = self.socket()
@@ -191,5 +210,6 @@ def new_client(config: SessionConfig) -> PacketClient:
     client.use_credentials(config.url, config.security)
     # With this callback set, paho queues its packets instead of writing each at once; the session sends them.
     client.on_socket_register_write = lambda *_: None
+    client.on_socket_close = lambda _client, _data, sock: client.keep_rest(sock)
     client.connect_async(config.url.host, config.url.port, config.keepalive_s)
     return client

@@ -17,8 +17,13 @@ flight), and it must not end the connection:
 
 What is read is cut into packets by `ingest.mqtt_packets`: publications go straight to the caller, all others to paho.
 Acknowledgements are given to `acknowledge` in any number and written in one `send` per turn.
+
+When a connection ends, what had arrived by then is delivered first, and past any brake: a broker that was killed has
+sent it to us before it acknowledged it to its sender, so ours may be the only copy. If the broker lives, it delivers
+it again.
 """
 
+import contextlib
 import random
 import struct
 import time
@@ -37,6 +42,7 @@ DELIVERIES_PER_TURN = 1000
 """Publications delivered in one turn before anything is written: 10 ms of work, well below any keep-alive."""
 
 _UNSENT_BYTES_MAX = 64 * 2**10  # 16,000 acknowledgements: a broker that takes none of them is read no further
+_REST_BYTES_MAX = 32 * 2**20  # of a connection that ended; Linux holds 6 MB a socket, unless it was told otherwise
 _CONNACK_TIMEOUT_S = 10.0
 _STEADY_S = 10.0  # a connection that lasts this long starts the reconnect delays afresh
 _PINGREQ = b"\xc0\x00"
@@ -70,7 +76,10 @@ class Wire(Protocol):
         ...
 
     def receive(self) -> bytes | None:
-        """Read; `None` where nothing has come, no bytes where the broker has closed the connection."""
+        """Read; `None` where nothing has come, no bytes where the broker has closed the connection.
+
+        Also asked after the connection has ended, for what had arrived by then.
+        """
         ...
 
     def handle(self, packet: bytes) -> None:
@@ -366,6 +375,8 @@ class MqttSession:
     def _lose(self, loss: ConnectionLoss) -> None:
         if not self._open:
             return
+        if self.connected and loss.code is not LossCode.NOT_MQTT:
+            self._take_the_rest()
         self._shut()
         self.last_loss = loss
         self.connected = False
@@ -374,6 +385,21 @@ class MqttSession:
         self._attempts = min(self._attempts + 1, 30)
         self._next_attempt_at = self._monotonic() + delay_s
         self._listener.on_lost(loss, delay_s)
+
+    def _take_the_rest(self) -> None:
+        """Deliver what had arrived when the connection ended; nobody is there to acknowledge it to."""
+        taken_bytes = 0
+        with contextlib.suppress(MalformedPacketError, OSError):
+            while True:
+                while (delivery := self._packets.next_delivery()) is not None:
+                    self._deliver(delivery)
+                if self._packets.next_other() is not None:
+                    continue
+                data = self._client.receive() if taken_bytes < _REST_BYTES_MAX else None
+                if not data:
+                    return
+                taken_bytes += len(data)
+                self._packets.feed(data)
 
     def _shut(self) -> None:
         self._open = False
