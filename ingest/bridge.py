@@ -137,6 +137,8 @@ class Bridge:
         self._trim_at_us = 0
         self._last_received_us: int | None = None
         self._stored_any = False
+        self._subscriptions: set[str] = set()
+        self._is_noted = True
         self._ran_dry = False
         self._lost_reason: str | None = None
 
@@ -277,6 +279,8 @@ class Bridge:
         self._trim_in_rows = _TRIM_EVERY_ROWS
         self._trim_at_us = now_us + _TRIM_EVERY_US
         self.stats.trimmed += self._try(lambda: self._log.trim(self._config.log)) or 0
+        if not self._is_noted:
+            self._note_subscriptions(self._subscriptions)
 
     def _try(self, ask: Callable[[], T]) -> T | None:
         """Ask the log for something that can wait; `None` where it cannot now."""
@@ -287,6 +291,19 @@ class Bridge:
                 raise
             self.stats.log_refusals += 1
             return None
+
+    def _known_subscriptions(self) -> set[str]:
+        """Return what the broker may have a subscription of ours for; nothing where it has no session of ours."""
+        noted = self._try(lambda: self._log.note(self.session_key))
+        return self._subscriptions if noted is None else self._subscriptions | set(json.loads(noted))
+
+    def _note_subscriptions(self, topic_filters: set[str]) -> None:
+        """Remember that the broker has a session of ours, and with which subscriptions; tried again where refused."""
+        self._subscriptions = topic_filters
+        noted = json.dumps(sorted(topic_filters))
+        self._is_noted = self._try(lambda: self._log.note(self.session_key)) == noted or (
+            self._try(lambda: self._log.append([], note=(self.session_key, noted))) is not None
+        )
 
     def _may_read(self) -> bool:
         return self._window.may_read
@@ -315,8 +332,8 @@ class Bridge:
         self._lost_reason = None
         self.stats.connected, self.stats.problem = True, None
         self._window.connect()
-        known = self._try(lambda: self._log.note(self.session_key))
-        if known is not None and not session_present:
+        known = self._known_subscriptions()
+        if known and not session_present:
             self.stats.sessions_lost += 1
             self._tell(
                 EventLevel.ERROR,
@@ -324,9 +341,11 @@ class Bridge:
                 f"{self._config.mqtt_url} had forgotten our session: what it held for us may be lost. "
                 "Check its persistence settings (deploy/mosquitto/README.md)",
             )
-        former = set(json.loads(known)) - set(self._config.topic_filters) if known is not None else set()
+        former = known - set(self._config.topic_filters)
         if former and session_present:
             self._session.unsubscribe(sorted(former))
+        # Noted before it is asked for: should we die in between, the next run knows what a lost session may have held.
+        self._note_subscriptions(known | set(self._config.topic_filters))
         self._session.subscribe(self._config.topic_filters)
         self._tell(EventLevel.INFO, "mqtt_connected", f"{'re' if again else ''}connected to {self._config.mqtt_url}")
 
@@ -356,12 +375,13 @@ class Bridge:
             text = f"{self._config.mqtt_url} refuses the subscription to {filters}: check its access rules"
             self._tell(EventLevel.ERROR, "mqtt_subscription_refused", text)
             return
-        known = json.dumps(sorted(self._config.topic_filters))
-        if self._try(lambda: self._log.note(self.session_key)) != known:
-            self._try(lambda: self._log.append([], note=(self.session_key, known)))
+        self._note_subscriptions(set(self._config.topic_filters))
 
     def on_delivery(self, delivery: Delivery) -> None:
-        """Step 1: take a publication in."""
+        """Step 1: take a publication in; where that is too many, the broker keeps it."""
+        if not self._window.has_room:
+            self.stats.left_to_broker += 1
+            return
         received_us = self._clock()
         if self._last_received_us is not None and received_us < self._last_received_us - _CLOCK_STEP_US:
             back_s = (self._last_received_us - received_us) / 1e6

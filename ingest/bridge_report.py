@@ -59,6 +59,8 @@ class BridgeStats:
     """Payload bytes of these."""
     redelivered: int = 0
     """Of these, flagged by the broker as delivered before (DUP)."""
+    left_to_broker: int = 0
+    """Publications of connections that ended while holding, for which there was no room: the broker has them."""
     stored: int = 0
     """Publications in the edge log."""
     acknowledged: int = 0

@@ -19,7 +19,8 @@
 3. An acknowledgement belongs to the connection (the epoch) that delivered its publication: in a later one the same
    packet identifier may name another publication. What was received and is not acknowledged when a connection ends
    is stored all the same; the broker delivers it again, and decoding finds the repeat.
-4. What waits is bounded: reading stops at a count, at a size, and as long as the log cannot take more.
+4. What waits is bounded: reading stops at a count, at a size, and as long as the log cannot take more. What a
+   connection brings when it ends may go beyond, to twice the bounds.
 """
 
 from dataclasses import dataclass
@@ -97,6 +98,17 @@ class Window:
             and self.hold_reason is None
             and len(self._waiting) < self.limits.publications_max
             and self._waiting_bytes < self.limits.bytes_max
+        )
+
+    @property
+    def has_room(self) -> bool:
+        """Whether what arrives past the brake may still be taken.
+
+        Of a connection that ends, what had arrived is delivered even while holding. A connection that flaps while a
+        disk is full would bring the same again each time: what is beyond twice the bounds stays the broker's.
+        """
+        return (
+            len(self._waiting) < 2 * self.limits.publications_max and self._waiting_bytes < 2 * self.limits.bytes_max
         )
 
     def connect(self) -> None:

@@ -55,6 +55,16 @@ def test_acknowledgements_of_a_connection_that_ended_are_dropped_though_all_is_s
     assert window.acks_dropped == 1
 
 
+def test_what_a_lost_connection_brings_is_taken_to_twice_the_bounds_and_no_further() -> None:
+    """A connection that flaps while the disk is full would otherwise fill the memory."""
+    window = connected_window()
+    window.hold(HoldReason.LOG_UNAVAILABLE, 0)
+    for number in range(8):
+        assert window.has_room
+        window.receive(publication(number), packet_id=number + 1, now_us=0)
+    assert not window.has_room
+
+
 def test_quality_of_service_0_is_stored_and_not_acknowledged() -> None:
     window = connected_window()
     window.receive(publication(), packet_id=0, now_us=0)
