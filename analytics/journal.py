@@ -1,11 +1,12 @@
 """The runner's memory on disk: epochs planned before they are committed, and checkpoints of state.
 
-One SQLite file, synchronous=FULL, held by one process at a time (a lock file beside it). Two tables:
+One SQLite file, synchronous=FULL, held by one process at a time (a lock file beside it). Three tables:
 
 - `epochs`: an epoch's number, the source position behind it, and for each site and edge log the last edge offset
   in it. Written *before* the epoch's first lake commit, so that whoever repeats the epoch cuts it the same way.
 - `checkpoints`: the state of every site after an epoch. Written now and then; a restart loads the newest one and
   computes the later epochs again, which the lake recognises by number.
+- `notes`: texts by name, such as which lake this journal belongs to.
 
 States that fail to write leave the last whole checkpoint, since a checkpoint is one transaction.
 """
@@ -16,6 +17,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -30,6 +32,7 @@ CREATE TABLE IF NOT EXISTS epochs (
 CREATE TABLE IF NOT EXISTS checkpoints (
     epoch INTEGER, site TEXT, state BLOB NOT NULL, PRIMARY KEY (epoch, site)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT;
 """
 
 Through = dict[str, dict[str, int]]
@@ -104,11 +107,12 @@ class Journal:
             )
 
     def planned_after(self, epoch: int) -> list[EpochPlan]:
-        """Return the plans of later epochs, in order."""
-        rows = self._db.execute(
-            "SELECT epoch, position, through FROM epochs WHERE epoch > ? ORDER BY epoch", (epoch,)
-        ).fetchall()
-        return [_plan(*row) for row in rows]
+        """Return the plans of later epochs, in order.
+
+        Raises:
+            JournalError: The file is damaged.
+        """
+        return self._plans("WHERE epoch > ? ORDER BY epoch", epoch)
 
     def checkpoint(self, epoch: int, states: Mapping[str, bytes]) -> None:
         """Record the state after an epoch that was planned, and forget everything older than it.
@@ -124,19 +128,60 @@ class Journal:
             cursor.execute("DELETE FROM epochs WHERE epoch < ?", (epoch,))
 
     def latest(self) -> Checkpoint | None:
-        """Return the newest checkpoint, `None` before the first."""
-        rows = self._db.execute("SELECT epoch, site, state FROM checkpoints").fetchall()
+        """Return the newest checkpoint, `None` before the first.
+
+        Raises:
+            JournalError: The file is damaged.
+        """
+        rows = self._rows("SELECT epoch, site, state FROM checkpoints")
         if not rows:
             return None
         epoch = rows[0][0]
-        plan = self._db.execute("SELECT epoch, position, through FROM epochs WHERE epoch = ?", (epoch,)).fetchone()
-        assert plan is not None, "a checkpoint is written only for a planned epoch, and keeps that plan"
-        return Checkpoint(plan=_plan(*plan), states={site: state for _, site, state in rows})
+        plans = self._plans("WHERE epoch = ?", epoch)
+        if len(plans) != 1 or not all(
+            row[0] == epoch and isinstance(row[1], str) and isinstance(row[2], bytes) for row in rows
+        ):
+            raise self._damaged("its checkpoint and its plans do not belong together")
+        return Checkpoint(plan=plans[0], states={site: state for _, site, state in rows})
+
+    def note(self, name: str) -> str | None:
+        """Return a note, `None` where there is none.
+
+        Raises:
+            JournalError: The file is damaged.
+        """
+        rows = self._rows("SELECT text FROM notes WHERE name = ?", name)
+        return str(rows[0][0]) if rows else None
+
+    def keep_note(self, name: str, text: str) -> None:
+        """Write a note, in the place of one of that name.
+
+        Raises:
+            JournalError: With `Recovery.RETRY`: the disk is full or failing.
+        """
+        with self._write() as cursor:
+            cursor.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, text))
 
     def close(self) -> None:
         """Close the file and let another process have it."""
         self._db.close()
         os.close(self._lock)
+
+    def _plans(self, where: str, epoch: int) -> list[EpochPlan]:
+        rows = self._rows(f"SELECT epoch, position, through FROM epochs {where}", epoch)  # noqa: S608  # our own text
+        try:
+            return [_plan(*row) for row in rows]
+        except (ValueError, TypeError) as error:
+            raise self._damaged(f"a plan in it cannot be read: {error}") from error
+
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise JournalError(f"cannot read the journal {self._path}: {error}", hint=_hint(error)) from error
+
+    def _damaged(self, what: str) -> JournalError:
+        return JournalError(f"the journal {self._path} is damaged: {what}", hint=_OTHER_COPY)
 
     def _write(self) -> "_Transaction":
         return _Transaction(self._db, self._path)
@@ -163,9 +208,12 @@ class _Transaction:
             raise _retry(self._path, error) from error
 
 
+_OTHER_COPY = "put a copy of it back, or give another --data and replay into that; keep the lake: it is whole"
+
+
 def _hint(error: Exception) -> str:
     if getattr(error, "sqlite_errorcode", None) in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
-        return "put a copy of it back, or give another --data and replay into that; keep the lake: it is whole"
+        return _OTHER_COPY
     return "check disk and permissions"
 
 
@@ -190,4 +238,6 @@ def _retry(path: Path, cause: sqlite3.Error) -> JournalError:
 
 
 def _plan(epoch: int, position: bytes, through: bytes) -> EpochPlan:
+    if not (isinstance(epoch, int) and isinstance(position, bytes)):
+        raise TypeError("number or position is of another type")
     return EpochPlan(epoch=epoch, position=position, through=msgspec.msgpack.decode(through, type=Through))

@@ -86,6 +86,10 @@ class Lake:
         except (OSError, DeltaError) as error:
             raise LakeError(f"cannot open the lake table {path}: {error}", hint="check disk and permissions") from error
 
+    def table_ids(self) -> dict[str, str]:
+        """Return the identifier that each table was given when it was made."""
+        return {name: str(table.metadata().id) for name, table in self._tables.items()}
+
     def committed_epoch(self, table: str) -> int:
         """Return the last epoch of this writer in a table, 0 before any."""
         return self._tables[table].transaction_version(self.writer) or 0

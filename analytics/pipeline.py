@@ -5,6 +5,7 @@ rows into other chunks gives the same rows in every table. Within a table that s
 and alerts), rows of one step keep their order, while those of different steps may interleave differently.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +21,7 @@ from devices.chunk import Chunk
 from devices.errors import TagtideError
 from devices.site.model import Site
 
-_VERSION = 1
+_VERSION = 2
 
 
 class StateError(TagtideError):
@@ -29,12 +30,21 @@ class StateError(TagtideError):
     code = "state_unreadable"
 
 
+class _Head(msgspec.Struct, array_like=True, frozen=True):
+    """The part of a container that every version has."""
+
+    version: int
+    site: str
+
+
 class _Container(msgspec.Struct, array_like=True, frozen=True):
     """What `SitePipeline.dump` writes, as msgpack: the version comes first."""
 
     version: int
     site: str
     steps: dict[str, bytes]
+    digest: bytes
+    """Of the rest. SQLite does not notice bits that a disk has turned, and steps index arrays by what they load."""
 
 
 @dataclass(slots=True)
@@ -68,6 +78,8 @@ class SitePipeline:
         self._arrival_state = self._arrival.initial(site)
         jobs = default_steps() if steps is None else steps
         self._jobs = [_Running(step, step.initial(site)) for step in jobs]
+        self.repeats: dict[str, int] = {}
+        """Rows dropped as repeats since the pipeline was made, by stream."""
         names = [self._arrival.name, *(job.step.name for job in self._jobs)]
         assert len(set(names)) == len(names), f"steps share a name: {names}"
 
@@ -82,17 +94,25 @@ class SitePipeline:
         """
         assert chunk.site == self.site.id, f"chunk of {chunk.site} in the pipeline of {self.site.id}"
         self._arrival_state, arrived = self._arrival.step(self._arrival_state, chunk, self.site)
+        self._count_repeats(chunk, arrived)
         derived = _merged([arrived.derived])
         for job in self._jobs:
             job.state, outputs = job.step.step(job.state, replace(arrived, derived=derived), self.site)
             derived = _merged([derived, outputs])
         return _merged([_canonical(arrived), derived])
 
+    def _count_repeats(self, chunk: Chunk, arrived: Arrived) -> None:
+        for stream, batch in chunk.batches.items():
+            kept = arrived.batches.get(stream)
+            dropped = batch.num_rows - (0 if kept is None else kept.num_rows)
+            self.repeats[stream] = self.repeats.get(stream, 0) + dropped
+
     def dump(self) -> bytes:
         """Turn everything that is remembered to bytes."""
         steps = {self._arrival.name: self._arrival.dump(self._arrival_state)}
         steps |= {job.step.name: job.step.dump(job.state) for job in self._jobs}
-        return msgspec.msgpack.encode(_Container(version=_VERSION, site=self.site.id, steps=steps))
+        digest = _digest(self.site.id, steps)
+        return msgspec.msgpack.encode(_Container(version=_VERSION, site=self.site.id, steps=steps, digest=digest))
 
     def load(self, blob: bytes) -> tuple[str, ...]:
         """Go on from what `dump` returned.
@@ -105,7 +125,8 @@ class SitePipeline:
             the bytes that this pipeline does not have.
 
         Raises:
-            StateError: The bytes are not a pipeline's, or of another version, or of another site.
+            StateError: The bytes are not a pipeline's, or of another version, or of another site. The pipeline is
+                as it was then.
         """
         container = self._container(blob)
         stored = dict(container.steps)
@@ -114,26 +135,30 @@ class SitePipeline:
             for name in (self._arrival.name, *(job.step.name for job in self._jobs))
             if name not in stored
         ]
-        arrival = stored.pop(self._arrival.name, None)
-        self._arrival_state = self._state_of(self._arrival, arrival)
-        for job in self._jobs:
-            job.state = self._state_of(job.step, stored.pop(job.step.name, None))
+        arrival = self._state_of(self._arrival, stored.pop(self._arrival.name, None))
+        states = [self._state_of(job.step, stored.pop(job.step.name, None)) for job in self._jobs]
+        self._arrival_state = arrival
+        for job, state in zip(self._jobs, states, strict=True):
+            job.state = state
         warnings += [f"site {self.site.id}: stored state of step '{name}' is not used: no such step" for name in stored]
         return tuple(warnings)
 
     def _container(self, blob: bytes) -> _Container:
         try:
-            container = msgspec.msgpack.decode(blob, type=_Container)
-        except msgspec.MsgspecError as error:
+            version = msgspec.msgpack.decode(blob, type=_Head).version
+            container = msgspec.msgpack.decode(blob, type=_Container) if version == _VERSION else None
+        except (ValueError, RecursionError) as error:  # ValueError: also text that is not UTF-8
             raise StateError(f"stored state of site {self.site.id} is damaged: {error}", hint=_ANEW) from error
-        if container.version != _VERSION:
+        if container is None:
             raise StateError(
-                f"stored state of site {self.site.id} has version {container.version}, this program writes {_VERSION}",
+                f"stored state of site {self.site.id} has version {version}, this program writes {_VERSION}",
                 hint=_ANEW,
                 code="state_version",
             )
+        if container.digest != _digest(container.site, container.steps):
+            raise StateError(f"stored state of site {self.site.id} is damaged: its digest is another", hint=_ANEW)
         if container.site != self.site.id:
-            raise StateError(f"stored state is of site {container.site}, not of {self.site.id}")
+            raise StateError(f"stored state is of site {container.site}, not of {self.site.id}", hint=_ANEW)
         return container
 
     def _state_of(self, step: Any, blob: bytes | None) -> Any:
@@ -145,6 +170,23 @@ class SitePipeline:
             raise StateError(
                 f"stored state of step '{step.name}' of site {self.site.id}: {error}", hint=_ANEW, code="state_version"
             ) from error
+        except MemoryError:
+            raise
+        except Exception as error:
+            # A step whose state's layout changed without a new version fails in any way at all: a missing key, an
+            # array of another shape. Whoever starts the jobs is to read what to do, not a traceback.
+            raise StateError(
+                f"stored state of step '{step.name}' of site {self.site.id} cannot be read: "
+                f"{type(error).__name__}: {error}",
+                hint=_ANEW,
+            ) from error
+
+
+def _digest(site: str, steps: Mapping[str, bytes]) -> bytes:
+    digest = hashlib.blake2b(site.encode("utf-8", "surrogatepass"), digest_size=16)
+    for name, blob in steps.items():
+        digest.update(f"\0{name}\0{len(blob)}\0".encode("utf-8", "surrogatepass") + blob)
+    return digest.digest()
 
 
 _ANEW = "run the version of Tagtide that wrote it, or replay the edge log into a new data directory"

@@ -26,8 +26,6 @@ FrequencyKhz = Annotated[int, msgspec.Meta(ge=0, le=10_000_000)]
 """Carrier frequency, kHz: RFID ends below 6 GHz."""
 Count = Annotated[int, msgspec.Meta(ge=0, le=INT64_MAX)]
 """A count or a running number: what an `int64` column holds."""
-Whole = Annotated[int, msgspec.Meta(ge=-INT64_MAX, le=INT64_MAX)]
-"""A signed whole number: what an `int64` column holds."""
 
 T = TypeVar("T", bound=msgspec.Struct)
 

@@ -67,6 +67,11 @@ SALE_GRACE_US = 5 * 60 * 1_000_000
 """A sale may be told this long after the item left: tills send receipts in bundles."""
 HIDDEN_US = 24 * 3600 * 1_000_000
 """An item that fell silent inside the site and is not heard for a day is taken to be gone."""
+DEPARTURES_LIMIT = 10_000
+"""Departures of one GTIN that wait for a silence at most. A lorry with more units of one article than that moves the
+book, but explains no more silences: each that waits is looked at with each item that falls silent."""
+BOOK_LIMIT = 10**15
+"""Book stock of a GTIN stays within this, either way: sums of a million of them still fit 64 bits."""
 SOLD_MEMORY_US = 30 * 24 * 3600 * 1_000_000
 """A sold EPC is remembered this long. Bounds the memory; an item that comes back later is stock again."""
 
@@ -169,6 +174,10 @@ def _location_events(arrived: Arrived) -> list[Event]:
     ]
 
 
+def _bounded(quantity: int) -> int:
+    return max(-BOOK_LIMIT, min(BOOK_LIMIT, quantity))
+
+
 def _gtin_of(epc: str) -> str:
     return identify(epc)[1] or ""
 
@@ -203,8 +212,11 @@ class _Work:
             elif grid_us is not None and grid_us <= to_us:
                 if state.changed:
                     self._rows.extend(InventoryRows(state, self._site).rows(grid_us))
-                state.changed = False
-                state.next_grid_us = grid_us + GRID_US
+                    state.changed = False
+                    state.next_grid_us = grid_us + GRID_US
+                else:  # nothing happens before this: years may pass at once
+                    idle_until_us = to_us if due_us is None else min(to_us, due_us)
+                    state.next_grid_us = max(grid_us + GRID_US, -(-idle_until_us // GRID_US) * GRID_US)
             else:
                 return
 
@@ -248,10 +260,10 @@ class _Work:
         state = self._state
         if event.gtin is not None:
             if event.what == BusinessEventKind.BOOK_STOCK:
-                state.book[event.gtin] = event.quantity
+                state.book[event.gtin] = _bounded(event.quantity)
             elif event.what in _SIGNS:
                 change = _SIGNS[BusinessEventKind(event.what)] * event.quantity
-                state.book[event.gtin] = state.book.get(event.gtin, 0) + change
+                state.book[event.gtin] = _bounded(state.book.get(event.gtin, 0) + change)
         if event.what in _DEPARTURES:
             self._take_departure(event)
         elif event.what in _COMINGS and event.key is not None:
@@ -269,7 +281,8 @@ class _Work:
             self._pop_silence(event.key)
             self._remind(event.time_us + SOLD_MEMORY_US, _FORGET_SALE, event.key, event.time_us)
         elif event.gtin is not None:
-            for _ in range(event.quantity):
+            room = DEPARTURES_LIMIT - len(state.departures.get(event.gtin, ()))
+            for _ in range(min(event.quantity, room)):
                 self._depart(event.gtin, event.time_us)
                 self._remind(event.time_us + SALE_WINDOW_US, _FORGET_DEPARTURE, event.gtin, event.time_us)
 

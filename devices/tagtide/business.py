@@ -8,11 +8,15 @@ from devices.documents import COPIED_BYTES_MAX, check_part_count, check_shared_e
 from devices.epc.keys import check_digit
 from devices.errors import DecodeError
 from devices.observations import BusinessEvent, BusinessEventKind
-from devices.shapes import Shape, Whole
+from devices.shapes import Shape
 from devices.tag_memory import epc_from_hex
 from devices.tagtide.time import TimeUs, time_of
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+QUANTITY_MAX = 1_000_000_000
+"""Most units of one event, either way. What is more is a garbled number, or a till that lost its decimal point."""
+_Quantity = Annotated[int, msgspec.Meta(ge=-QUANTITY_MAX, le=QUANTITY_MAX)]
 
 _GTIN_LENGTHS = (8, 12, 13, 14)
 _KINDS = {kind.value for kind in BusinessEventKind}
@@ -23,7 +27,7 @@ _SIGNED = (BusinessEventKind.BOOK_STOCK, BusinessEventKind.ADJUSTMENT)
 class _Business(msgspec.Struct, kw_only=True):
     id: _Text
     event: str
-    quantity: Whole | None = None
+    quantity: _Quantity | None = None
     gtin: str | None = None
     epc: str | None = None
     epcs: list[str] | None = None

@@ -1,5 +1,6 @@
 """The journal remembers plans and checkpoints whole, and lets one process in at a time."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,39 @@ def test_a_second_process_is_told_who_is_in_the_way(tmp_path: Path) -> None:
     assert caught.value.code == "jobs_running"
     journal.close()
     Journal(tmp_path / "jobs" / "journal.db").close()
+
+
+def test_notes_are_kept(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.db")
+    assert journal.note("lake") is None
+    journal.keep_note("lake", "one")
+    journal.keep_note("lake", "other")
+    journal.close()
+    assert Journal(tmp_path / "journal.db").note("lake") == "other"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE epochs SET through = x'c1'",
+        "UPDATE epochs SET through = x'93010203'",
+        "DELETE FROM epochs",
+        "DROP TABLE checkpoints",
+        "ALTER TABLE epochs RENAME COLUMN position TO place",
+        "INSERT INTO checkpoints VALUES (1, 'store-2', x'00')",
+    ],
+)
+def test_a_damaged_journal_says_so(tmp_path: Path, damage: str) -> None:
+    journal = Journal(tmp_path / "journal.db")
+    for epoch in (1, 2):
+        journal.plan(plan(epoch))
+    journal.checkpoint(2, {"store-1": b"state"})
+    with sqlite3.connect(tmp_path / "journal.db") as db:
+        db.execute(damage)
+    db.close()
+    with pytest.raises(JournalError) as caught:
+        journal.latest()
+    assert caught.value.hint
 
 
 def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from analytics.pipeline import SitePipeline, StateError, default_steps
+from analytics.pipeline import _VERSION, SitePipeline, StateError, _digest, default_steps
 from analytics.steps.device_health import DeviceHealthStep
 from devices.site.model import Reader, Site
 from tests.analytics.chunk_building import Sayings
@@ -15,6 +15,11 @@ def used() -> SitePipeline:
     pipeline = SitePipeline(SITE, [DeviceHealthStep()])
     pipeline.process(Sayings().read(0.1, 3.0, source_seq=1).read(1.1, 4.0, source_seq=5).chunk())
     return pipeline
+
+
+def container(steps: dict[str, bytes], site: str = "s") -> bytes:
+    """Return stored states as a pipeline would have written them."""
+    return msgspec.msgpack.encode([_VERSION, site, steps, _digest(site, steps)])
 
 
 def test_the_products_steps_in_their_order() -> None:
@@ -50,12 +55,40 @@ def test_steps_come_and_go_with_a_remark() -> None:
     [
         (b"", "state_unreadable"),
         (b"\xff\x00", "state_unreadable"),
-        (msgspec.msgpack.encode([2, "s", {}]), "state_version"),
-        (msgspec.msgpack.encode([1, "t", {}]), "state_unreadable"),
-        (msgspec.msgpack.encode([1, "s", {"arrival": msgspec.msgpack.encode([99, {}, {}])}]), "state_version"),
+        (b"\x93\x02\xa1\xff\x80", "state_unreadable"),
+        (b"\x91" * 5_000, "state_unreadable"),
+        (msgspec.msgpack.encode([1, "s", {}]), "state_version"),
+        (msgspec.msgpack.encode([3, "s", "of a later release"]), "state_version"),
+        (container({}, site="t"), "state_unreadable"),
+        (container({"arrival": msgspec.msgpack.encode([99, {}, {}])}), "state_version"),
+        (container({"arrival": msgspec.msgpack.encode([1, {}, {}])}), "state_unreadable"),
+        (container({"arrival": msgspec.msgpack.encode([1, {"speakers": "[[1]]"}, {}])}), "state_unreadable"),
+        (container({"arrival": b""}), "state_unreadable"),
+        (
+            container({"device_health": msgspec.msgpack.encode([1, {}, {"known": ["|u1", [9], b""]}])}),
+            "state_unreadable",
+        ),
+        (msgspec.msgpack.encode([2, "s", {}, b"another digest"]), "state_unreadable"),
     ],
 )
 def test_a_state_that_does_not_fit_is_refused(blob: bytes, code: str) -> None:
     with pytest.raises(StateError) as refused:
         used().load(blob)
     assert refused.value.code == code
+    assert refused.value.hint
+
+
+def test_a_state_that_was_refused_changes_nothing() -> None:
+    pipeline, stored = used(), used().dump()
+    with pytest.raises(StateError):
+        pipeline.load(container({"device_health": b"damaged"}))
+    assert pipeline.dump() == stored
+
+
+def test_a_bit_that_a_disk_has_turned_is_noticed() -> None:
+    stored = used().dump()
+    for place in range(0, len(stored), 7):
+        turned = bytearray(stored)
+        turned[place] ^= 4
+        with pytest.raises(StateError):
+            used().load(bytes(turned))

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -170,6 +171,29 @@ def test_a_journal_that_was_removed_is_refused(tmp_path: Path, site_file: Path, 
     (tmp_path / "journal.db").rename(data / "jobs" / "journal.db")
     assert replay(other, site_file, data).code == 0
     assert reads(data) == 30
+
+
+def test_a_lake_that_was_removed_is_noticed(tmp_path: Path, site_file: Path, data: Path) -> None:
+    """The journal would go on behind its checkpoint, and a new lake would lack everything before it, in silence."""
+    replay(write_capture(tmp_path / "c.jsonl", 25), site_file, data)
+    (data / "lake").rename(tmp_path / "lake")
+    other = tmp_path / "other.jsonl"
+    other.write_text("".join(line(number) + "\n" for number in range(25, 30)))
+    for _ in range(2):
+        ended = replay(other, site_file, data)
+        assert ended.code == 1
+        assert ended.err.startswith("error (lake_of_another_journal): the lake in ")
+        assert "put the lake back" in ended.err
+    shutil.rmtree(data / "lake")
+    (tmp_path / "lake").rename(data / "lake")
+    assert replay(other, site_file, data).code == 0
+    assert reads(data) == 30
+    shutil.rmtree(data / "lake" / "reads")
+    assert "reads was removed or exchanged" in replay(other, site_file, data).err
+    shutil.rmtree(data / "lake")
+    shutil.rmtree(data / "jobs")
+    assert replay(other, site_file, data).code == 0
+    assert reads(data) == 30, "what the edge log holds is landed again"
 
 
 def test_a_job_tells_whether_it_came_to_the_end(tmp_path: Path, site_file: Path, data: Path) -> None:
