@@ -23,10 +23,12 @@ from typing import Protocol
 import pyarrow as pa
 
 from analytics.journal import Checkpoint, EpochPlan, Through
+from analytics.landing_report import LandingReport
 from analytics.pipeline import SitePipeline
 from analytics.source import RecordSource
 from devices.chunk import Chunk
 from devices.errors import Recovery, TagtideError
+from devices.events import Event, EventLevel, OnEvent, ignore
 from devices.site.model import Site
 
 Stop = Callable[[], bool]
@@ -98,6 +100,15 @@ class RunnerStats:
     """Last edge offset committed, per site and edge log."""
     problem: str | None = None
     """Why it is holding."""
+    landing: LandingReport = field(default_factory=LandingReport)
+    """What was taken in and landed, in detail."""
+    position: bytes | None = None
+    """Source position behind everything that is landed or gave no rows; `None` before the first."""
+    checkpoints: int = 0
+    """Checkpoints written."""
+    uncheckpointed_since_s: float | None = None
+    """When the oldest epoch that no checkpoint covers was committed, by the runner's monotonic clock; `None` where
+    there is none."""
 
 
 class Runner:
@@ -111,7 +122,7 @@ class Runner:
         lake: EpochLake,
         journal: EpochJournal,
         config: RunnerConfig | None = None,
-        on_event: Callable[[str], None] = lambda _: None,
+        on_event: OnEvent = ignore,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
         open_pipeline: Callable[[Site], SitePipeline] = SitePipeline,
@@ -124,7 +135,7 @@ class Runner:
             lake: Where rows go.
             journal: Where plans and state are kept.
             config: How epochs are cut.
-            on_event: Told what happens, in one line.
+            on_event: Told what happens.
             sleep: Waits while disk or lake refuse, seconds.
             monotonic: Seconds, of a clock that never goes back.
             open_pipeline: Makes a site's pipeline.
@@ -160,14 +171,33 @@ class Runner:
             self.stats.state = "running"
             while not stop() and not until(self._last.through):
                 chunks = self._gather(stop)
-                if chunks:
+                if not chunks:
+                    self.stats.position = self._source.position()  # what came, if anything did, gave no rows
+                else:
                     self._run_epoch(self._planned(chunks, stop), chunks, stop)
                     if self._monotonic() - self._checkpointed_at >= self._config.checkpoint_interval_s:
                         self._checkpoint(stop)
             self._checkpoint(stop)
         except _StoppedWhileHoldingError as error:
-            self._on_event(f"stopped while holding; the next start goes on from the last checkpoint: {error}")
+            text = f"stopped while holding; the next start goes on from the last checkpoint: {error}"
+            self._tell(EventLevel.WARNING, "jobs_stopped_holding", text)
         self.stats.state = "stopped"
+
+    def remembered(self) -> tuple[int, int] | None:
+        """Return the epoch of the checkpoint that a run begins with, and how many were planned since.
+
+        Returns:
+            `None` where nothing was ever planned.
+        """
+        checkpoint = self._journal.latest()
+        epoch = 0 if checkpoint is None else checkpoint.plan.epoch
+        planned = len(self._journal.planned_after(epoch))
+        return (epoch, planned) if checkpoint is not None or planned else None
+
+    @property
+    def source(self) -> RecordSource:
+        """Where chunks come from."""
+        return self._source
 
     def close(self) -> None:
         """Let go of source and journal: another process may have them now."""
@@ -180,15 +210,17 @@ class Runner:
             for site_id, blob in checkpoint.states.items():
                 if site_id in self._pipelines:
                     for warning in self._pipelines[site_id].load(blob):
-                        self._on_event(warning)
+                        self._tell(EventLevel.WARNING, "state_partly_used", warning, site=site_id)
             self._last = checkpoint.plan
             self._checkpointed_epoch = checkpoint.plan.epoch
         self._source.seek(self._last.position or None)
+        self.stats.position = self._last.position or None
         for plan in self._journal.planned_after(self._last.epoch):
-            self._run_epoch(plan, self._gather_planned(plan), stop)
+            self._run_epoch(plan, self._gather_planned(plan, stop), stop)
             self.stats.repeated_epochs += 1
         if self.stats.repeated_epochs:
-            self._on_event(f"repeated {self.stats.repeated_epochs} epochs that had been planned before the restart")
+            text = f"repeated {self.stats.repeated_epochs} epochs that had been planned before the restart"
+            self._tell(EventLevel.INFO, "epochs_repeated", text, epochs=self.stats.repeated_epochs)
 
     def _gather(self, stop: Stop) -> list[Chunk]:
         """Return the chunks of a new epoch; empty where nothing came."""
@@ -204,7 +236,7 @@ class Runner:
             rows += sum(chunk.rows for chunk in found)
         return [chunk for chunk in chunks if chunk.last_row_offset is not None]
 
-    def _gather_planned(self, plan: EpochPlan) -> list[Chunk]:
+    def _gather_planned(self, plan: EpochPlan, stop: Stop) -> list[Chunk]:
         """Return exactly the rows of an epoch that was planned before a restart."""
         taken: list[Chunk] = []
         reached = _copied(self._last.through)
@@ -219,6 +251,8 @@ class Runner:
                     self._held_back.append(later)
             if reached == plan.through:
                 return taken
+            if stop():
+                raise _StoppedWhileHoldingError(f"the source has not given epoch {plan.epoch} again yet")
             self._held_back += self._source.poll(max_rows=self._config.epoch_rows_limit, timeout_s=1.0)
         raise TagtideError(
             f"the source no longer holds what epoch {plan.epoch} was made of",
@@ -242,11 +276,16 @@ class Runner:
         self._last = plan
         self.stats.epochs += 1
         self.stats.through = plan.through
+        self.stats.position = plan.position
+        self.stats.landing.land(chunks, rows)
+        if self.stats.uncheckpointed_since_s is None:
+            self.stats.uncheckpointed_since_s = self._monotonic()
         self._persist(self._lake.maintain, stop)
 
     def _process(self, chunks: Sequence[Chunk]) -> dict[str, pa.Table]:
         gathered: dict[str, list[pa.Table]] = {}
         for chunk in chunks:
+            self.stats.landing.take_in(chunk)
             for name, table in self._outputs(chunk).items():
                 if table.num_rows:
                     gathered.setdefault(name, []).append(table)
@@ -255,12 +294,14 @@ class Runner:
     def _outputs(self, chunk: Chunk) -> Mapping[str, pa.Table]:
         pipeline = self._pipelines.get(chunk.site or "")
         if pipeline is not None:
-            return pipeline.process(chunk)
+            before = dict(pipeline.repeats)
+            outputs = pipeline.process(chunk)
+            self.stats.landing.drop({name: count - before.get(name, 0) for name, count in pipeline.repeats.items()})
+            return outputs
         if chunk.site is not None and chunk.site not in self._strangers:
             self._strangers.add(chunk.site)
-            self._on_event(
-                f"site '{chunk.site}' has no site file here: its records are landed as they came, without locations"
-            )
+            text = f"site '{chunk.site}' has no site file here: its records are landed as they came, without locations"
+            self._tell(EventLevel.WARNING, "site_unknown", text, site=chunk.site)
         return {name: pa.Table.from_batches([batch]) for name, batch in chunk.batches.items()}
 
     def _persist(self, action: Callable[[], object], stop: Stop) -> None:
@@ -273,7 +314,7 @@ class Runner:
                 if error.recovery is not Recovery.RETRY:
                     raise
                 if self.stats.problem is None:
-                    self._on_event(f"holding: {error}")
+                    self._tell(EventLevel.WARNING, "jobs_holding", f"holding: {error}", cause=error.code)
                 self.stats.state, self.stats.problem = "holding", str(error)
                 if stop():
                     raise _StoppedWhileHoldingError(str(error)) from error
@@ -281,7 +322,7 @@ class Runner:
                 pause = min(2 * pause, 30.0)
             else:
                 if self.stats.problem is not None:
-                    self._on_event("going on: writing works again")
+                    self._tell(EventLevel.INFO, "jobs_resumed", "going on: writing works again")
                     self.stats.state, self.stats.problem = "running", None
                 return
 
@@ -292,7 +333,13 @@ class Runner:
         states = {site_id: pipeline.dump() for site_id, pipeline in self._pipelines.items()}
         self._persist(lambda: self._journal.checkpoint(self._last.epoch, states), stop)
         self._checkpointed_epoch = self._last.epoch
+        self.stats.checkpoints += 1
+        self.stats.uncheckpointed_since_s = None
         self._source.release(self._last.position)
+
+
+    def _tell(self, level: EventLevel, code: str, text: str, **fields: str | int) -> None:
+        self._on_event(Event(level=level, code=code, text=text, fields=fields))
 
 
 def _copied(through: Through) -> Through:

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 
 from analytics.data_directory import DataDirectory
 from deploy.connections import KafkaAccess, MqttAccess
+from deploy.logs import Log, log_settings
 from deploy.named_files import sites_of
-from deploy.reporting import Status, teller
+from deploy.reporting import Status
+from deploy.start_up import tell_edge_log
 from deploy.supervisor import supervise, tagtide_command
 from deploy.telemetry.bridge_figures import BRIDGE_ROUND_S, bridge_looks
+from deploy.telemetry.forward_figures import FORWARD_ROUND_S, forward_looks
 from deploy.telemetry.monitoring import Monitoring
 from deploy.telemetry.report import Progress
 from devices.bulk import TopicDirectory
+from devices.events import OnEvent
 from devices.site.model import Site
 from ingest.bridge import Bridge, BridgeConfig
 from ingest.edge_log import EdgeLog
@@ -35,6 +39,7 @@ def run_bridge(
     subscribe: Sequence[str],
     limits: EdgeLogLimits | None = None,
     stop: Stop,
+    log: Log | None = None,
     monitoring: Monitoring | None = None,
 ) -> None:
     """Run the bridge until told to stop; with Kafka, keep a forwarder running beside it.
@@ -44,19 +49,21 @@ def run_bridge(
         MqttSecurityError: A certificate, key or password file cannot be used.
         TagtideError: The forwarder could not start.
     """
-    tell = teller("bridge")
+    log = log or Log("bridge")
     config = BridgeConfig(
         mqtt_url=mqtt.url, security=mqtt.security, topic_filters=tuple(subscribe), log=limits or EdgeLogLimits()
     )
-    with contextlib.closing(EdgeLog.open(data.edge)) as log:
-        log.claim_writer()  # before anything is started beside it
-        bridge = Bridge(config, log, on_event=lambda event: tell(event.text))
-        status = Status(tell, lambda: {"publications stored": bridge.stats.stored})
+    with contextlib.closing(EdgeLog.open(data.edge)) as edge:
+        edge.claim_writer()  # before anything is started beside it
+        tell_edge_log(log, edge, config.log)
+        bridge = Bridge(config, edge, on_event=log)
+        status = Status(log, lambda: {"publications stored": bridge.stats.stored})
         monitoring = monitoring or Monitoring()
         progress = Progress(BRIDGE_ROUND_S)
+        looks = bridge_looks(bridge.stats, config, edge, sites_of(site_files))
         with (
-            monitoring.reporting("bridge", progress, bridge_looks(bridge.stats, config, log, sites_of(site_files))),
-            _forwarder_beside(data, site_files, kafka, stop, monitoring) as forwarder_failed,
+            monitoring.reporting("bridge", progress, looks),
+            _forwarder_beside(data, site_files, kafka, stop, log=log, monitoring=monitoring) as forwarder_failed,
         ):
 
             def stopping() -> bool:
@@ -70,45 +77,66 @@ def run_bridge(
 
 @contextlib.contextmanager
 def _forwarder_beside(
-    data: DataDirectory, site_files: Sequence[Path], kafka: KafkaAccess | None, stop: Stop, monitoring: Monitoring
+    data: DataDirectory,
+    site_files: Sequence[Path],
+    kafka: KafkaAccess | None,
+    stop: Stop,
+    *,
+    log: Log,
+    monitoring: Monitoring,
 ) -> Iterator[Stop]:
     """Keep a forwarder running in a process of its own; yields what tells whether that has failed for good."""
     if kafka is None:
         yield lambda: False
         return
     sites = [argument for path in site_files for argument in ("--site", str(path))]
-    command = tagtide_command("forward", *sites, "--data", str(data.root), *kafka.arguments())
+    command = tagtide_command(
+        "forward", *sites, "--data", str(data.root), *kafka.arguments(), *log_settings().arguments()
+    )
 
     def keep(ended: Stop) -> None:
-        supervise({"forward": command}, lambda: stop() or ended(), teller("bridge"), monitoring=monitoring)
+        supervise({"forward": command}, lambda: stop() or ended(), log, monitoring=monitoring)
 
     with _beside(keep, "forwarder-supervisor") as failed:
         yield failed
 
 
-def run_forwarder(data: DataDirectory, sites: Sequence[Site], *, kafka: KafkaAccess, stop: Stop) -> None:
+def run_forwarder(
+    data: DataDirectory,
+    sites: Sequence[Site],
+    *,
+    kafka: KafkaAccess,
+    stop: Stop,
+    log: Log | None = None,
+    monitoring: Monitoring | None = None,
+) -> None:
     """Forward the edge log to Kafka until told to stop.
 
     Raises:
         EdgeLogError: The edge log cannot be read.
         ForwardError: Kafka's topics are not as they must be.
     """
-    tell = teller("forward")
-    with _opened_forwarder(data, sites, kafka, tell) as forwarder:
-        tell(f"from the edge log in {data.edge} to Kafka at {kafka}")
+    log = log or Log("forward")
+    servers = kafka.cluster().bootstrap_servers
+    with _opened_forwarder(data, sites, kafka, log) as (forwarder, edge):
+        log.tell("forwarder_started", f"from the edge log in {data.edge} to Kafka at {servers}")
         stats = forwarder.stats
-        status = Status(tell, lambda: {"publications forwarded": stats.publications, "rows": sum(stats.rows.values())})
+        status = Status(log, lambda: {"publications forwarded": stats.publications, "rows": sum(stats.rows.values())})
+        progress = Progress(FORWARD_ROUND_S)
 
         def stopping() -> bool:
+            progress.note()
             status.maybe()
             return stop()
 
-        forwarder.run(stopping)
+        with (monitoring or Monitoring()).reporting("forward", progress, forward_looks(stats, edge, servers)):
+            forwarder.run(stopping)
+    log.tell("forwarder_stopped", f"stopped; Kafka has everything up to edge offset {stats.cursor}")
 
 
 @contextlib.contextmanager
 def forwarding(
-    data: DataDirectory, sites: Sequence[Site], kafka: KafkaAccess | None, tell: Callable[[str], None]
+    data: DataDirectory, sites: Sequence[Site], kafka: KafkaAccess | None, on_event: OnEvent
 ) -> Iterator[Stop]:
     """Forward in a thread while the block runs; nothing where `kafka` is `None`.
 
@@ -121,7 +149,10 @@ def forwarding(
     if kafka is None:
         yield lambda: False
         return
-    with _opened_forwarder(data, sites, kafka, tell) as forwarder, _beside(forwarder.run, "forwarder") as failed:
+    with (
+        _opened_forwarder(data, sites, kafka, on_event) as (forwarder, _),
+        _beside(forwarder.run, "forwarder") as failed,
+    ):
         yield failed
 
 
@@ -150,11 +181,11 @@ def _beside(run: Callable[[Stop], None], name: str) -> Iterator[Stop]:
 
 @contextlib.contextmanager
 def _opened_forwarder(
-    data: DataDirectory, sites: Sequence[Site], kafka: KafkaAccess, tell: Callable[[str], None]
-) -> Iterator["Forwarder"]:
+    data: DataDirectory, sites: Sequence[Site], kafka: KafkaAccess, on_event: OnEvent
+) -> Iterator[tuple["Forwarder", EdgeLog]]:
     from ingest.forward_report import ForwarderConfig
     from ingest.forwarder import Forwarder
 
     config = ForwarderConfig(cluster=kafka.cluster())
-    with contextlib.closing(EdgeLog.open(data.edge)) as log:
-        yield Forwarder(config, log, TopicDirectory.of(sites), on_event=tell)
+    with contextlib.closing(EdgeLog.open(data.edge)) as edge:
+        yield Forwarder(config, edge, TopicDirectory.of(sites), on_event=on_event), edge

@@ -12,8 +12,10 @@ import typer
 
 from deploy.commands import data, devices, doctor, edge, evaluate, simulate, stack
 from deploy.kernel_cache import find_kernel_cache
+from deploy.logs import Log, LogFormat, log_settings
 from deploy.printing import say
 from devices.errors import TagtideError, UsageError
+from devices.events import EventLevel
 
 _DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 """What a write may fail of without saying where."""
@@ -90,6 +92,9 @@ def main() -> None:
 
 
 def _tell(message: str, code: str, hint: str | None) -> None:
+    if log_settings().style is LogFormat.JSON:
+        Log("tagtide").tell(code, message, level=EventLevel.ERROR, hint=hint or "")
+        return
     say(f"({code}): {message}", label="error", style="red")
     if hint:
         say(hint, label="  hint:", style="yellow")

@@ -16,6 +16,7 @@ from deploy.assembly import open_runner
 from deploy.bridging import forwarding
 from deploy.connections import KafkaAccess
 from deploy.printing import say
+from devices.events import Event
 from devices.site.model import Site
 from ingest.capture import open_capture
 from ingest.edge_log import EdgeLog
@@ -56,7 +57,7 @@ class ReplayJob:
         with (
             closing(EdgeLog.open(self.data.edge)) as log,
             closing(
-                open_runner(self.sites, self.data, kafka=self.kafka, config=self._config(), on_event=say)
+                open_runner(self.sites, self.data, kafka=self.kafka, config=self._config(), on_event=_say_event)
             ) as runner,
         ):
             landed = self._fill_and_run(log, runner, stop)
@@ -75,7 +76,7 @@ class ReplayJob:
             return stop() or ended.is_set()
 
         filling = threading.Thread(target=self._fill, args=(log, stopping, ended), name="replay-fill")
-        with _progress() as progress, forwarding(self.data, self.sites, self.kafka, say) as forwarding_failed:
+        with _progress() as progress, forwarding(self.data, self.sites, self.kafka, _say_event) as forwarding_failed:
             task = progress.add_task("", total=None)
 
             def finished(committed: Through) -> bool:
@@ -138,6 +139,10 @@ class ReplayJob:
             say(f"rejects are explained by: tagtide sql --data {self.data.root} rejects-by-reason")
         if not complete:
             say("stopped before the end of the capture; the same command goes on from here")
+
+
+def _say_event(event: Event) -> None:
+    say(event.text)
 
 
 def _progress() -> Progress:

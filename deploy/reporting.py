@@ -1,24 +1,12 @@
-"""What daemons tell: life-cycle lines and a status line now and then, on standard error."""
+"""What daemons tell of how it goes: a status line now and then."""
 
-import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+
+from devices.events import Event, EventLevel, OnEvent
 
 STATUS_INTERVAL_S = 10.0
 """How often a status line may come."""
-
-
-def teller(name: str) -> Callable[[str], None]:
-    """Return a function that prints one time-stamped line under a component's name."""
-
-    def tell(text: str) -> None:
-        stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        # One write a line: the children of `tagtide up` share this file.
-        sys.stderr.write(f"{stamp} {name:<7} {text}\n")
-        sys.stderr.flush()
-
-    return tell
 
 
 class Status:
@@ -26,7 +14,7 @@ class Status:
 
     def __init__(
         self,
-        tell: Callable[[str], None],
+        tell: OnEvent,
         counts: Callable[[], dict[str, int]],
         *,
         monotonic: Callable[[], float] = time.monotonic,
@@ -56,5 +44,7 @@ class Status:
                 f"{value:,} {name} (+{(value - self._last.get(name, 0)) / passed_s:,.0f}/s)"
                 for name, value in counts.items()
             ]
-            self._tell(", ".join(parts) + suffix)
+            text = ", ".join(parts) + suffix
+            fields = {name.replace(" ", "_"): value for name, value in counts.items()}
+            self._tell(Event(level=EventLevel.INFO, code="status", text=text, fields=fields))
         self._last, self._last_at = counts, now

@@ -21,6 +21,7 @@ from typing import IO
 
 from deploy.telemetry.monitoring import Monitoring
 from devices.errors import TagtideError
+from devices.events import Event, EventLevel, OnEvent
 
 SUPERVISOR_VARIABLE = "TAGTIDE_SUPERVISOR"
 """Environment variable by which a child knows its supervisor's process id."""
@@ -61,7 +62,7 @@ def tagtide_command(*arguments: str) -> list[str]:
 def supervise(
     commands: Mapping[str, Sequence[str]],
     stop: Callable[[], bool],
-    on_event: Callable[[str], None],
+    on_event: OnEvent,
     *,
     log: IO[bytes] | None = None,
     pauses: Pauses | None = None,
@@ -72,7 +73,7 @@ def supervise(
     Args:
         commands: Command line by name.
         stop: Asked a few times a second; true ends all of them, politely first.
-        on_event: Told what happens, in one line.
+        on_event: Told what happens.
         log: Where the children's output goes; ours where absent.
         pauses: How long to wait for what.
         monitoring: What the children report to.
@@ -96,7 +97,7 @@ def supervise(
                 _tend(child, pauses, on_event, log, monitoring)
             time.sleep(pauses.look_s)
     finally:
-        _stop_all(children, pauses.stop_s)
+        _stop_all(children, pauses.stop_s, on_event)
 
 
 def _started(command: Sequence[str], log: IO[bytes] | None, monitoring: Monitoring) -> subprocess.Popen[bytes]:
@@ -104,9 +105,7 @@ def _started(command: Sequence[str], log: IO[bytes] | None, monitoring: Monitori
     return subprocess.Popen(command, stdout=log, stderr=log, env=environment, pass_fds=monitoring.descriptors)
 
 
-def _tend(
-    child: _Child, pauses: Pauses, on_event: Callable[[str], None], log: IO[bytes] | None, monitoring: Monitoring
-) -> None:
+def _tend(child: _Child, pauses: Pauses, on_event: OnEvent, log: IO[bytes] | None, monitoring: Monitoring) -> None:
     now = time.monotonic()
     if child.restart_at is not None:
         if now >= child.restart_at:
@@ -123,10 +122,13 @@ def _tend(
     child.pause_s = pauses.first_s if ran_s > pauses.longest_s else min(2 * child.pause_s, pauses.longest_s)
     child.restart_at = now + child.pause_s
     ended = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
-    on_event(f"{child.name} {ended}; starting it again in {child.pause_s:.1f} s")
+    text = f"{child.name} {ended}; starting it again in {child.pause_s:.1f} s"
+    on_event(
+        Event(level=EventLevel.ERROR, code="process_ended", text=text, fields={"process": child.name, "code": code})
+    )
 
 
-def _stop_all(children: Sequence[_Child], within_s: float) -> None:
+def _stop_all(children: Sequence[_Child], within_s: float, on_event: OnEvent) -> None:
     for child in children:
         child.process.terminate()
     deadline = time.monotonic() + within_s
@@ -134,5 +136,7 @@ def _stop_all(children: Sequence[_Child], within_s: float) -> None:
         try:
             child.process.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
+            text = f"{child.name} has not stopped within {within_s:g} s and is killed"
+            on_event(Event(level=EventLevel.ERROR, code="process_killed", text=text, fields={"process": child.name}))
             child.process.kill()
             child.process.wait()

@@ -1,7 +1,12 @@
-"""What a bridge tells about itself: its state, its counters, and lines for people."""
+"""What a bridge tells about itself: its state and its counters, beside its events (`devices.events`)."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from devices.events import Event as BridgeEvent
+from devices.events import EventLevel
+
+__all__ = ["HEARD_TOPICS_MAX", "BridgeEvent", "BridgeState", "BridgeStats", "EventLevel"]
 
 HEARD_TOPICS_MAX = 10_000
 """Topics whose newest publication is remembered: some MB at most. A site has two for each device."""
@@ -18,33 +23,6 @@ class BridgeState(StrEnum):
     """The edge log cannot take more: nothing is read, the broker holds what comes."""
     STOPPED = "stopped"
     """Not running."""
-
-
-class EventLevel(StrEnum):
-    """How much a person should care."""
-
-    INFO = "info"
-    """Life cycle."""
-    WARNING = "warning"
-    """Something went wrong and is dealt with."""
-    ERROR = "error"
-    """Data may be lost, or a person is needed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BridgeEvent:
-    """Something to tell a person."""
-
-    level: EventLevel
-    """How much to care."""
-    code: str
-    """What happened, in a stable word."""
-    text: str
-    """What happened, in a sentence."""
-
-    def __str__(self) -> str:
-        """Return the sentence."""
-        return self.text
 
 
 @dataclass(slots=True, kw_only=True)

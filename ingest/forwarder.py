@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from devices.bulk import TopicDirectory
 from devices.errors import Recovery, TagtideError
+from devices.events import Event, EventLevel, OnEvent, ignore
 from ingest.forward_report import ForwarderConfig, ForwarderState, ForwarderStats
 from ingest.forward_session import CURSOR, ForwardedLog, ForwardSession, SessionFailedError
 from ingest.kafka_cluster import ensure_topics
@@ -35,7 +36,7 @@ class Forwarder:
         log: ForwardedLog,
         directory: TopicDirectory,
         *,
-        on_event: Callable[[str], None] = lambda _: None,
+        on_event: OnEvent = ignore,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
         jitter: random.Random | None = None,
@@ -46,7 +47,7 @@ class Forwarder:
             config: Limits and the cluster.
             log: The edge log; the caller closes it.
             directory: Which topics belong to whom.
-            on_event: Told what happens, in one line.
+            on_event: Told what happens.
             sleep: Waits some seconds.
             monotonic: Seconds, for the end of a drain.
             jitter: Draws the pauses, so that a fleet does not come back in step.
@@ -95,7 +96,7 @@ class Forwarder:
             self.stats.state = ForwarderState.CONNECTING
         topics = ensure_topics(self._config.cluster)
         for warning in topics.warnings:
-            self._tell_once(f"warning: {warning}")
+            self._tell_once("kafka_topic_settings", warning)
         session = ForwardSession(
             config=self._config,
             log=self._log,
@@ -121,16 +122,19 @@ class Forwarder:
         now = self.stats.state
         if now is not was:
             if now is ForwarderState.AWAY:
-                self._on_event(f"Kafka is away ({self.stats.problem}); the edge log keeps everything")
+                text = f"Kafka is away ({self.stats.problem}); the edge log keeps everything"
+                self._tell(EventLevel.WARNING, "kafka_away", text)
             elif now is ForwarderState.FORWARDING:
                 self.stats.problem = None
-                self._on_event(f"forwarding from edge offset {self.stats.cursor}")
+                text = f"forwarding from edge offset {self.stats.cursor}"
+                self._tell(EventLevel.INFO, "kafka_forwarding", text, edge_offset=self.stats.cursor)
         return now
 
     def _take_note(self, error: TagtideError) -> None:
         self.stats.failures[error.code] = self.stats.failures.get(error.code, 0) + 1
         if self.stats.state is not ForwarderState.AWAY:
-            self._on_event(f"cannot forward now: {error}; the edge log keeps everything")
+            text = f"cannot forward now: {error}; the edge log keeps everything"
+            self._tell(EventLevel.WARNING, "kafka_away", text, cause=error.code)
         self.stats.state, self.stats.problem = ForwarderState.AWAY, str(error)
 
     def _shrink_records(self, error: TagtideError) -> bool:
@@ -138,10 +142,12 @@ class Forwarder:
         if not isinstance(error, SessionFailedError) or not error.too_large:
             return False
         if self._record_bytes_limit <= _RECORD_BYTES_FLOOR:
-            self._tell_once(f"a topic refuses records of {_RECORD_BYTES_FLOOR} bytes: raise its max.message.bytes")
+            text = f"a topic refuses records of {_RECORD_BYTES_FLOOR} bytes: raise its max.message.bytes"
+            self._tell_once("kafka_record_refused", text, EventLevel.ERROR)
             return False
         self._record_bytes_limit = max(_RECORD_BYTES_FLOOR, self._record_bytes_limit // 2)
-        self._on_event(f"a topic refuses large records: trying again with {self._record_bytes_limit} bytes")
+        text = f"a topic refuses large records: trying again with {self._record_bytes_limit} bytes"
+        self._tell(EventLevel.WARNING, "kafka_record_too_large", text, record_bytes_limit=self._record_bytes_limit)
         return True
 
     def _pause(self, failures_in_a_row: int, stop: Stop) -> None:
@@ -152,7 +158,10 @@ class Forwarder:
             self._sleep(min(left, _PAUSE_SLICE_S))
             left -= _PAUSE_SLICE_S
 
-    def _tell_once(self, text: str) -> None:
+    def _tell_once(self, code: str, text: str, level: EventLevel = EventLevel.WARNING) -> None:
         if text not in self._told:
             self._told.add(text)
-            self._on_event(text)
+            self._tell(level, code, text)
+
+    def _tell(self, level: EventLevel, code: str, text: str, **fields: str | int) -> None:
+        self._on_event(Event(level=level, code=code, text=text, fields=fields))

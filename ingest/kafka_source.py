@@ -20,6 +20,7 @@ from confluent_kafka import TopicPartition as KafkaPlace
 
 from devices.chunk import Chunk
 from devices.errors import ForwardError, Recovery
+from devices.events import Event, EventLevel, OnEvent, ignore
 from ingest.chunk_assembly import AssemblyStats, ChunkAssembly
 from ingest.kafka_cluster import KafkaCluster, ReadyTopics, ensure_topics, reason_of
 from ingest.kafka_errors import KafkaRecordError
@@ -30,6 +31,7 @@ _RECORDS_AT_ONCE = 100  # of up to 900 kB
 _WAIT_SLICE_S = 0.1
 _STALL_S = 1.0  # a head without its pieces for so long: look whether Kafka still holds them
 _GONE_S = 30.0  # pieces beyond the end of a partition may still be hidden by an election; not for so long
+_LAG_EVERY_S = 1.0
 _WATERMARKS_TIMEOUT_S = 1.0  # asked while a poll waits
 
 T = TypeVar("T")
@@ -71,6 +73,8 @@ class KafkaSourceStats:
     """Why nothing comes, where that is known."""
     commits_failed: int = 0
     """Releases that the consumer group did not take; only the lag that Kafka's tools show suffers."""
+    lag_records: int = 0
+    """Records that Kafka holds behind what was handed out, as far as it has told."""
 
 
 class KafkaSource:
@@ -80,7 +84,7 @@ class KafkaSource:
         self,
         config: KafkaSourceConfig,
         *,
-        on_event: Callable[[str], None] = lambda _: None,
+        on_event: OnEvent = ignore,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
         open_consumer: Callable[[dict[str, Any]], Consumer] | None = None,
@@ -90,7 +94,7 @@ class KafkaSource:
 
         Args:
             config: Cluster and limits.
-            on_event: Told what happens, in one line.
+            on_event: Told what happens.
             sleep: Waits some seconds.
             monotonic: Seconds, for deadlines.
             open_consumer: Makes the consumer from librdkafka's settings; librdkafka's own where absent.
@@ -153,7 +157,7 @@ class KafkaSource:
             if error.recovery is not Recovery.RETRY:
                 raise
             if self.stats.problem is None:
-                self._on_event(f"{error}; trying again")
+                self._on_event(_warning("kafka_away", f"{error}; trying again"))
             self.stats.problem = str(error)
             self._sleep(max(0.0, min(_WAIT_SLICE_S, deadline - self._monotonic())))
             return None
@@ -178,7 +182,7 @@ class _Reader:
         *,
         start: KafkaPosition,
         stats: KafkaSourceStats,
-        on_event: Callable[[str], None],
+        on_event: OnEvent,
         monotonic: Callable[[], float],
         open_consumer: Callable[[dict[str, Any]], Consumer] | None,
     ) -> None:
@@ -200,6 +204,7 @@ class _Reader:
         self._fatal: ForwardError | None = None
         self._waiting: dict[int, tuple[dict[str, int], float, float]] = {}  # what for, since when, when looked at
         self._told_losses = (0, 0, 0)
+        self._lag_noted = monotonic()
         settings = _consumer_settings(config, self._on_error, self._on_commit)
         self._consumer = Consumer(settings, logger=_SILENT) if open_consumer is None else open_consumer(settings)
         # Asked for by hand, metadata is there at once instead of after a second. Offset 0 stands for the beginning,
@@ -234,6 +239,7 @@ class _Reader:
             if not self._read(1, min(_WAIT_SLICE_S, left)):
                 self._look_for_gone_pieces()
         self._tell_losses()
+        self._note_lag()
         return found
 
     def position(self) -> KafkaPosition:
@@ -295,7 +301,8 @@ class _Reader:
                 assembly.add_piece(name, offset, decode_piece(record.value(), headers), appended_ms=appended_ms)
         except KafkaRecordError as error:
             if self._stats.foreign == 0:
-                self._on_event(f"{record.topic()} has a record that is not ours, skipped: {error}")
+                text = f"{record.topic()} has a record that is not ours, skipped: {error}"
+                self._on_event(_warning("kafka_record_foreign", text))
             self._stats.foreign += 1
             assembly.skip(name, offset)
 
@@ -350,17 +357,35 @@ class _Reader:
         if losses != self._told_losses:
             gone, undecodable, gaps = (now - before for now, before in zip(losses, self._told_losses, strict=True))
             self._told_losses = losses
-            self._on_event(
+            text = (
                 f"not in Kafka any more: {gone} rows and {gaps} gaps; damaged: {undecodable} rows."
                 " Was this consumer away for longer than the topics' retention?"
             )
+            self._on_event(Event(level=EventLevel.ERROR, code="kafka_rows_lost", text=text))
+
+    def _note_lag(self) -> None:
+        """Count what Kafka holds for us, by the ends of partitions that it told with the last records."""
+        now = self._monotonic()
+        if now - self._lag_noted < _LAG_EVERY_S:
+            return
+        self._lag_noted = now
+        lag = 0
+        for number, assembly in self._assemblies.items():
+            next_offsets = assembly.next_offsets()
+            for name in TOPICS:
+                place = KafkaPlace(self._config.topic(name), number)
+                with contextlib.suppress(KafkaException):
+                    low, high = self._consumer.get_watermark_offsets(place, cached=True)
+                    lag += max(0, high - max(low, next_offsets.get(name, 0)))  # an unknown end is negative
+        self._stats.lag_records = lag
 
     def _on_error(self, error: KafkaError) -> None:
         """Take note of what librdkafka says; it goes on by itself unless this is fatal."""
         if error.fatal():
             self._fatal = ForwardError(f"the Kafka client cannot go on: {reason_of(error)}")
         if self._stats.problem is None and error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
-            self._on_event(f"Kafka at {self._config.bootstrap_servers} is away; trying again")
+            text = f"Kafka at {self._config.bootstrap_servers} is away; trying again"
+            self._on_event(_warning("kafka_away", text))
         self._stats.problem = reason_of(error)
 
     def _on_commit(self, error: KafkaError | None, _places: list[KafkaPlace]) -> None:
@@ -386,6 +411,10 @@ def _consumer_settings(config: KafkaSourceConfig, on_error: Callable[..., None],
         "on_commit": on_commit,
         **config.client(),
     }
+
+
+def _warning(code: str, text: str) -> Event:
+    return Event(level=EventLevel.WARNING, code=code, text=text)
 
 
 def _known(value: T | None) -> T:

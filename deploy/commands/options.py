@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
+from deploy.logs import LogFormat
 from deploy.supervisor import SUPERVISOR_VARIABLE
+from devices.events import EventLevel
 
 SiteFiles = Annotated[
     list[Path],
@@ -87,6 +89,10 @@ Http = Annotated[
         show_default=False,
     ),
 ]
+LogStyle = Annotated[
+    LogFormat, typer.Option("--log-format", help="Lines for people, or one JSON object for each event.")
+]
+LogLevel = Annotated[EventLevel, typer.Option("--log-level", help="Leave out what matters less than this.")]
 HttpTokenFile = Annotated[
     Path | None,
     typer.Option(

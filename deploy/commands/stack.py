@@ -1,7 +1,6 @@
 """`tagtide up`, `bridge`, `forward`, `jobs`, `demo`: what runs and goes on running."""
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +34,8 @@ from deploy.commands.options import (
     Http,
     HttpTokenFile,
     Kafka,
+    LogLevel,
+    LogStyle,
     Mqtt,
     RequiredKafka,
     SiteFiles,
@@ -42,9 +43,11 @@ from deploy.commands.options import (
     stop_on_signals,
 )
 from deploy.local_mqtt import BrokerKind
+from deploy.logs import Log, LogFormat, LogSettings, log_settings, set_up_logs
 from deploy.named_files import data_at, sites_of
-from deploy.reporting import Status, teller
+from deploy.start_up import tell_sites, tell_versions
 from deploy.telemetry.served import served
+from devices.events import EventLevel
 from devices.site.model import Site
 
 
@@ -98,6 +101,8 @@ def up(
     edge_log_hours: EdgeLogHours = DEFAULT_EDGE_LOG_HOURS,
     http: Http = None,
     http_token_file: HttpTokenFile = None,
+    log_format: LogStyle = LogFormat.TEXT,
+    log_level: LogLevel = EventLevel.INFO,
 ) -> None:
     """Run bridge and jobs of one or several sites, until interrupted.
 
@@ -111,14 +116,17 @@ def up(
     from deploy.supervisor import supervise, tagtide_command
 
     stop = stop_on_signals()
-    tell = teller("up")
+    loaded = sites_of(site)
+    log = _log("up", loaded, log_format, log_level)
+    tell_versions(log)
     broker = mqtt_access(mqtt, ca=mqtt_ca, cert=mqtt_cert, key=mqtt_key, password_file=mqtt_password_file)
     cluster = kafka_access(kafka, kafka_config)
-    told = _names(sites_of(site))
     data_at(data)
-    tell(f"{told}; broker {broker.url}{f'; Kafka at {kafka}' if kafka else ''}; data in {data.absolute()}")
+    through = f"; Kafka at {kafka}" if kafka else ""
+    log.tell("up_started", f"{_names(loaded)}; broker {broker.url}{through}; data in {data.absolute()}")
+    tell_sites(log, loaded, site)
     sites = [argument for path in site for argument in ("--site", str(path))]
-    common = [*sites, "--data", str(data)]
+    common = [*sites, "--data", str(data), *log_settings().arguments()]
     if cluster is not None:
         common += cluster.arguments()
     filters = [argument for text in subscribe for argument in ("--subscribe", text)]
@@ -127,9 +135,9 @@ def up(
         "bridge": tagtide_command("bridge", *common, *broker.arguments(), *filters, *arguments_of(limits)),
         "jobs": tagtide_command("jobs", *common),
     }
-    with served(http, http_token_file, [*commands, *(["forward"] if kafka else [])], tell) as monitoring:
-        supervise(commands, stop, tell, monitoring=monitoring)
-    tell("stopped")
+    with served(http, http_token_file, [*commands, *(["forward"] if kafka else [])], log) as monitoring:
+        supervise(commands, stop, log, monitoring=monitoring)
+    log.tell("up_stopped", "stopped")
 
 
 def bridge(
@@ -149,6 +157,8 @@ def bridge(
     edge_log_hours: EdgeLogHours = DEFAULT_EDGE_LOG_HOURS,
     http: Http = None,
     http_token_file: HttpTokenFile = None,
+    log_format: LogStyle = LogFormat.TEXT,
+    log_level: LogLevel = EventLevel.INFO,
 ) -> None:
     """Store what MQTT brings in the edge log and acknowledge it; with --kafka, forward it too.
 
@@ -160,12 +170,12 @@ def bridge(
     """
     from deploy.bridging import run_bridge
 
-    sites_of(site)
+    log = _log("bridge", sites_of(site), log_format, log_level)
     broker = mqtt_access(
-        mqtt, ca=mqtt_ca, cert=mqtt_cert, key=mqtt_key, password_file=mqtt_password_file, tell=teller("bridge")
+        mqtt, ca=mqtt_ca, cert=mqtt_cert, key=mqtt_key, password_file=mqtt_password_file, tell=_unsafe(log)
     )
     stop = stop_on_signals()
-    with served(http, http_token_file, ["bridge", *(["forward"] if kafka else [])], teller("bridge")) as monitoring:
+    with served(http, http_token_file, ["bridge", *(["forward"] if kafka else [])], log) as monitoring:
         run_bridge(
             data_at(data),
             site,
@@ -174,6 +184,7 @@ def bridge(
             subscribe=subscribe,
             limits=limits_of(edge_log_gib, backlog_days, disk_free_gib, edge_log_hours),
             stop=stop,
+            log=log,
             monitoring=monitoring,
         )
 
@@ -183,6 +194,10 @@ def forward(
     site: SiteFiles,
     kafka: RequiredKafka,
     kafka_config: KafkaConfigFile = None,
+    http: Http = None,
+    http_token_file: HttpTokenFile = None,
+    log_format: LogStyle = LogFormat.TEXT,
+    log_level: LogLevel = EventLevel.INFO,
 ) -> None:
     """Decode the edge log and forward it to Kafka (what `bridge --kafka` runs beside itself).
 
@@ -192,12 +207,25 @@ def forward(
     """
     from deploy.bridging import run_forwarder
 
-    cluster = kafka_access(kafka, kafka_config, tell=teller("forward"))
+    sites = sites_of(site)
+    log = _log("forward", sites, log_format, log_level)
+    cluster = kafka_access(kafka, kafka_config, tell=_unsafe(log))
     assert cluster is not None, "the option is required"
-    run_forwarder(data_at(data), sites_of(site), kafka=cluster, stop=stop_on_signals())
+    stop = stop_on_signals()
+    with served(http, http_token_file, ["forward"], log) as monitoring:
+        run_forwarder(data_at(data), sites, kafka=cluster, stop=stop, log=log, monitoring=monitoring)
 
 
-def jobs(site: SiteFiles, data: Data, kafka: Kafka = None, kafka_config: KafkaConfigFile = None) -> None:
+def jobs(
+    site: SiteFiles,
+    data: Data,
+    kafka: Kafka = None,
+    kafka_config: KafkaConfigFile = None,
+    http: Http = None,
+    http_token_file: HttpTokenFile = None,
+    log_format: LogStyle = LogFormat.TEXT,
+    log_level: LogLevel = EventLevel.INFO,
+) -> None:
     """Compute locations, inventory, shelves and device health, and land everything in the lake.
 
     Reads the edge log below --data, or Kafka where --kafka is given. One process at a time per --data.
@@ -206,23 +234,25 @@ def jobs(site: SiteFiles, data: Data, kafka: Kafka = None, kafka_config: KafkaCo
     tagtide jobs --site a.toml --site b.toml --data DIR --kafka kafka-1:9092
     ```
     """
-    from deploy.assembly import open_runner
+    from deploy.jobs import run_jobs
 
-    tell = teller("jobs")
     stop = stop_on_signals()
     sites = sites_of(site)
-    cluster = kafka_access(kafka, kafka_config, tell=tell)
-    with closing(open_runner(sites, data_at(data), kafka=cluster, on_event=tell)) as runner:
-        tell(f"{_names(sites)}; from {'Kafka at ' + kafka if kafka else 'the edge log'} into {data / 'lake'}")
-        rows = runner.stats.rows
-        status = Status(tell, lambda: {name: rows.get(name, 0) for name in ("reads", "rejects", "locations")})
+    log = _log("jobs", sites, log_format, log_level)
+    cluster = kafka_access(kafka, kafka_config, tell=_unsafe(log))
+    with served(http, http_token_file, ["jobs"], log) as monitoring:
+        run_jobs(data_at(data), sites, kafka=cluster, stop=stop, log=log, monitoring=monitoring)
 
-        def stopping() -> bool:
-            status.maybe()
-            return stop()
 
-        runner.run(stopping)
-    tell("stopped; everything that was taken in is committed")
+def _log(component: str, sites: Sequence[Site], style: LogFormat, level: EventLevel) -> Log:
+    """Set up this process's logs and return the one of its component."""
+    set_up_logs(LogSettings(style=style, level=level))
+    return Log(component, site=sites[0].id if len(sites) == 1 else None)
+
+
+def _unsafe(log: Log) -> Callable[[str], None]:
+    """Return what logs a warning about a connection."""
+    return lambda text: log.tell("connection_unsafe", text.removeprefix("warning: "), level=EventLevel.WARNING)
 
 
 def _names(sites: Sequence[Site]) -> str:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 
+from deploy.telemetry.consumer_lag import received_after
 from deploy.telemetry.monitoring import Look
 from deploy.telemetry.process_figures import tell_disk
 from deploy.telemetry.report import Told
@@ -76,6 +77,7 @@ _COUNTS = {
     "tagtide_bridge_store_failures_total": "log_refusals",
     "tagtide_bridge_holds_total": "holds",
     "tagtide_bridge_clock_records_total": "clock_records",
+    "tagtide_bridge_publications_left_to_broker_total": "left_to_broker",
     "tagtide_edge_log_publications_trimmed_total": "trimmed",
     "tagtide_broker_reconnects_total": "reconnects",
     "tagtide_broker_sessions_lost_total": "sessions_lost",
@@ -136,18 +138,11 @@ def tell_edge_log(told: Told, log: EdgeLog, limits: EdgeLogLimits) -> None:
     Raises:
         EdgeLogError: It cannot be read now.
     """
-    first, last = log.first_offset, log.last_offset
     told.put("tagtide_edge_log_bytes", log.stored_bytes)
     told.put("tagtide_edge_log_limit_bytes", limits.stored_bytes_max)
-    told.put("tagtide_edge_log_publications", max(0, last - first + 1))
-    told.put("tagtide_edge_log_last_offset", last)
+    told.put("tagtide_edge_log_publications", log.count_after(0))
+    told.put("tagtide_edge_log_last_offset", log.last_offset)
     oldest_us = received_after(log, 0)
     told.put("tagtide_edge_log_oldest_age_seconds", 0 if oldest_us is None else max(0.0, time.time() - oldest_us / 1e6))
     for consumer, offset in log.cursors().items():
         told.put("tagtide_edge_log_cursor_offset", offset, consumer)
-
-
-def received_after(log: EdgeLog, offset: int) -> int | None:
-    """Return when the first publication behind an edge offset was received, microseconds; `None` where none is."""
-    found = log.read(offset, 1, 1)
-    return found[0].publication.received_us if found else None

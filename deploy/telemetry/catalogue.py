@@ -65,6 +65,10 @@ BRIDGE = (
     _counter("bridge_store_failures", "Commits that the disk refused; each is tried again."),
     _counter("bridge_holds", "Times that the bridge stopped reading because the edge log took no more."),
     _counter("bridge_clock_records", "Clock records written while nothing came."),
+    _counter(
+        "bridge_publications_left_to_broker",
+        "Publications of connections that ended while the bridge was holding and had no room; the broker has them.",
+    ),
     _gauge("bridge_state", "1 for the state that the bridge is in, 0 for the others.", "state"),
     _gauge("broker_connected", "1 while the bridge is connected to the MQTT broker."),
     _counter("broker_reconnects", "Connections to the broker after the first."),
@@ -97,7 +101,57 @@ EDGE_LOG = (
     _counter("edge_log_publications_trimmed", "Old publications dropped from the edge log after their release."),
 )
 
-CATALOGUE: tuple[Metric, ...] = (*PROCESSES, *BRIDGE, *EDGE_LOG)
+CONSUMERS = (
+    _gauge("consumer_lag_publications", "Publications in the edge log that the consumer is not done with.", "consumer"),
+    _gauge("consumer_lag_seconds", "Age of the oldest of these; 0 where there is none.", "consumer"),
+)
+
+FORWARDER = (
+    _counter("forwarder_publications_read", "Publications read from the edge log, repeats counted again."),
+    _counter("forwarder_publications_repeated", "Of these, read before by an earlier producer: sent again."),
+    _counter("forwarder_rows_sent", "Decoded rows given to Kafka's client, repeats counted again.", "stream"),
+    _counter("forwarder_records_sent", "Records given to Kafka's client."),
+    _counter("forwarder_records_delivered", "Records that Kafka has acknowledged."),
+    _counter("forwarder_sent_bytes", "Bytes of their values, before compression."),
+    _counter("forwarder_chunks_delivered", "Chunks that are in Kafka, whole."),
+    _counter("forwarder_sessions", "Producers started: more than one means that one had failed."),
+    _counter("forwarder_failures", "Producers that failed or could not be started, by error code.", "code"),
+    _counter("forwarder_cursor_failures", "Times that the cursor in the edge log could not be moved; tried again."),
+    _gauge("forwarder_connected", "1 while Kafka takes what comes."),
+    _gauge("forwarder_state", "1 for the state that the forwarder is in, 0 for the others.", "state"),
+)
+
+JOBS = (
+    _counter("jobs_rows_decoded", "Decoded rows taken in.", "stream"),
+    _counter("jobs_repeats_dropped", "Of these, repeats of earlier ones, dropped.", "stream"),
+    _counter("jobs_rows_landed", "Rows committed to the lake; repeated epochs count again.", "table"),
+    _counter("jobs_rows_late", "Of these, rows that came later than the watermark.", "stream"),
+    _counter("jobs_rejects", "Rejects landed, by reason (docs/rejects.md).", "reason"),
+    _counter("jobs_device_events", "Device events landed, by kind.", "event"),
+    _counter(
+        "jobs_device_loss_events", "Device events that tell of lost reports: overflow, gap, dropped.", "site", "event"
+    ),
+    _counter("jobs_device_reports_lost", "Reports that these say were lost before they reached us.", "site", "event"),
+    _counter("jobs_epochs_committed", "Epochs committed to the lake."),
+    _counter("jobs_epochs_repeated", "Epochs computed again after a restart."),
+    _counter("jobs_checkpoints", "Checkpoints of state written."),
+    _gauge("jobs_checkpoint_age_seconds", "Age of the oldest epoch that no checkpoint covers; 0 where there is none."),
+    _gauge("jobs_state", "1 for the state that the jobs are in, 0 for the others.", "state"),
+    _gauge(
+        "jobs_landed_through_timestamp_seconds",
+        "Receive time through which everything of the site is landed, Unix time; clock records of an idle site count.",
+        "site",
+    ),
+    _gauge("jobs_event_time_timestamp_seconds", "Newest event time of a read of the site, Unix time.", "site"),
+    _counter("kafka_source_records", "Records that the jobs read from Kafka."),
+    _counter("kafka_source_records_foreign", "Of these, records that are not ours: skipped."),
+    _counter("kafka_source_rows_lost", "Rows that Kafka no longer held, or that were damaged there.", "kind"),
+    _counter("kafka_source_gaps", "Times that chunks between two others were no longer in Kafka."),
+    _gauge("kafka_source_lag_records", "Records that Kafka holds behind what the jobs have taken."),
+    _gauge("kafka_source_connected", "1 while Kafka answers the jobs."),
+)
+
+CATALOGUE: tuple[Metric, ...] = (*PROCESSES, *BRIDGE, *EDGE_LOG, *CONSUMERS, *FORWARDER, *JOBS)
 """Every metric."""
 
 BY_NAME = {metric.name: metric for metric in CATALOGUE}

@@ -21,6 +21,7 @@ from deploy.telemetry.health import Health, alive, ready
 from deploy.telemetry.process_figures import tell_process
 from deploy.telemetry.report import Progress, Report, Told
 from devices.errors import TagtideError
+from devices.events import Event, EventLevel, OnEvent, ignore
 
 REPORT_INTERVAL_S = 1.0
 """How often a process reports: fresh enough for a scrape every 5 to 60 s, some milliseconds of work each time."""
@@ -110,15 +111,13 @@ class _Reporter:
 
 
 @contextlib.contextmanager
-def monitoring(
-    http: HttpAddress | None, expected: Sequence[str], tell: Callable[[str], None] = lambda _: None
-) -> Iterator[Monitoring]:
+def monitoring(http: HttpAddress | None, expected: Sequence[str], on_event: OnEvent = ignore) -> Iterator[Monitoring]:
     """Serve over HTTP while the block runs, or report to the process that does.
 
     Args:
         http: Where to serve; `None` for not at all.
         expected: The processes of this command that report.
-        tell: Told in one line where it serves, and who was refused.
+        on_event: Told where it serves, and who was refused.
 
     Raises:
         HttpAddressError: The address cannot be had.
@@ -129,13 +128,14 @@ def monitoring(
         return
     board = Board(expected)
     channel = Channel()
-    endpoint = _endpoint(http, board, tell)
+    endpoint = _endpoint(http, board, on_event)
     ended = threading.Event()
     receiving = threading.Thread(target=channel.receive, args=(board.put, ended.is_set), name="reports", daemon=True)
     try:
         receiving.start()
         endpoint.start()
-        tell(f"metrics on {endpoint.address}/metrics, health on /healthz and /readyz")
+        text = f"metrics on {endpoint.address}/metrics, health on /healthz and /readyz"
+        on_event(Event(level=EventLevel.INFO, code="http_serving", text=text))
         yield Monitoring(sink=board.put, board=board, descriptor=channel.descriptor)
     finally:
         endpoint.close()
@@ -144,7 +144,7 @@ def monitoring(
         channel.close()
 
 
-def _endpoint(http: HttpAddress, board: Board, tell: Callable[[str], None]) -> Endpoint:
+def _endpoint(http: HttpAddress, board: Board, on_event: OnEvent) -> Endpoint:
     def metrics(accept: str) -> Page:
         from deploy.telemetry.collector import exposition
 
@@ -156,7 +156,12 @@ def _endpoint(http: HttpAddress, board: Board, tell: Callable[[str], None]) -> E
         "/healthz": lambda _: _page(alive(board.states())),
         "/readyz": lambda _: _page(ready(board.states())),
     }
-    endpoint = Endpoint(http, pages, on_refused=lambda client: tell(f"refused {client}: no token, or a wrong one"))
+
+    def refused(client: str) -> None:
+        text = f"a request from {client} was refused: no token, or a wrong one"
+        on_event(Event(level=EventLevel.WARNING, code="http_unauthorized", text=text, fields={"client": client}))
+
+    endpoint = Endpoint(http, pages, on_refused=refused)
     return endpoint
 
 

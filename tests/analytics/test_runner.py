@@ -16,6 +16,7 @@ from analytics.query import ask, connect
 from analytics.runner import Runner, RunnerConfig
 from devices.chunk import Chunk
 from devices.errors import LakeError, Recovery, TagtideError
+from devices.events import Event
 from devices.site.model import Antenna, Reader, Site, Zone, ZoneKind
 from tests.analytics.chunk_building import Sayings
 
@@ -199,7 +200,7 @@ def test_a_disk_that_is_full_for_a_while_loses_nothing(
                 raise error
             return super().commit(epoch, rows)
 
-    told: list[str] = []
+    told: list[Event] = []
     pauses: list[float] = []
     chunk = store_traffic()
     runner, journal = open_runner(
@@ -209,7 +210,7 @@ def test_a_disk_that_is_full_for_a_while_loses_nothing(
     journal.close()
     assert landed(tmp_path) == undisturbed
     assert pauses == [1.0, 2.0, 4.0], "it waits longer each time"
-    assert [line.split(":")[0] for line in told] == ["holding", "going on"]
+    assert [event.code for event in told] == ["jobs_holding", "jobs_resumed"]
 
 
 def test_a_stop_while_the_disk_refuses_ends_the_run_and_the_next_one_repeats_the_epoch(
@@ -247,12 +248,12 @@ def test_an_error_that_does_not_mend_itself_ends_the_run(tmp_path: Path) -> None
 
 def test_a_site_without_a_site_file_is_landed_as_it_came(tmp_path: Path) -> None:
     said = Sayings(site="elsewhere").read(0, 0, epc_hex="30AA", antenna=1).mark(9)
-    told: list[str] = []
+    told: list[Event] = []
     runner, journal = open_runner(tmp_path, said.chunk(), on_event=told.append)
     runner.run(lambda: False, until=lambda through: through.get("elsewhere", {}).get("e", 0) == 2)
     journal.close()
     assert [row["epc_hex"] for row in landed(tmp_path)["reads"]] == ["30AA"]
-    assert "no site file" in told[0]
+    assert "no site file" in told[0].text
 
 
 def test_a_source_that_forgot_what_was_planned_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from deploy.supervisor import SUPERVISOR_VARIABLE, Pauses, supervise
 from devices.errors import TagtideError
+from devices.events import Event
 
 DEADLINE_S = 20.0
 QUICK = Pauses(first_s=0.02, longest_s=0.16, settled_s=0.0, stop_s=5.0, look_s=0.005)
@@ -60,28 +61,28 @@ def children_of_mine() -> set[str]:
 
 
 def test_a_child_that_ends_is_started_again_after_pauses_that_double(tmp_path: Path) -> None:
-    starts, told = tmp_path / "starts", list[str]()
+    starts, told = tmp_path / "starts", list[Event]()
     supervise(
         {"jobs": noting(starts, "os._exit(3)")}, until(lambda: len(notes(starts)) >= 6), told.append, pauses=QUICK
     )
-    said = [float(line.rpartition(" in ")[2].removesuffix(" s")) for line in told[:5]]
+    said = [float(line.rpartition(" in ")[2].removesuffix(" s")) for line in map(str, told[:5])]
     assert said == [0.0, 0.0, 0.1, 0.2, 0.2], "0.02, 0.04, 0.08, and no more than 0.16"
     gaps = [later - earlier for (_, earlier), (_, later) in zip(notes(starts), notes(starts)[1:], strict=False)]
     assert all(gap >= pause for gap, pause in zip(gaps, [0.02, 0.04, 0.08, 0.16, 0.16], strict=False))
-    assert told[0] == "jobs ended with code 3; starting it again in 0.0 s"
+    assert told[0].text == "jobs ended with code 3; starting it again in 0.0 s"
 
 
 def test_a_child_that_ran_for_long_is_started_again_at_once(tmp_path: Path) -> None:
-    starts, told = tmp_path / "starts", list[str]()
+    starts, told = tmp_path / "starts", list[Event]()
     pauses = Pauses(first_s=0.02, longest_s=0.05, settled_s=0.0, look_s=0.005)
     supervise(
         {"jobs": noting(starts, "time.sleep(0.2)")}, until(lambda: len(notes(starts)) >= 4), told.append, pauses=pauses
     )
-    assert {line.rpartition(" in ")[2] for line in told} == {"0.0 s"}
+    assert {line.rpartition(" in ")[2] for line in map(str, told)} == {"0.0 s"}
 
 
 def test_a_killed_child_comes_back_and_the_other_does_not_notice(tmp_path: Path) -> None:
-    victim, other, told = tmp_path / "victim", tmp_path / "other", list[str]()
+    victim, other, told = tmp_path / "victim", tmp_path / "other", list[Event]()
     killed = list[int]()
 
     def stop() -> bool:
@@ -92,7 +93,7 @@ def test_a_killed_child_comes_back_and_the_other_does_not_notice(tmp_path: Path)
 
     commands = {"bridge": noting(other, "time.sleep(60)"), "jobs": noting(victim, "time.sleep(60)")}
     supervise(commands, until(stop), told.append, pauses=QUICK)
-    assert told == ["jobs was ended by signal 9; starting it again in 0.0 s"]
+    assert [event.text for event in told] == ["jobs was ended by signal 9; starting it again in 0.0 s"]
     assert [alive(pid) for pid, _ in notes(victim) + notes(other)] == [False] * 3
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from devices.errors import UsageError
+from devices.events import Event
 from ingest.edge_log import EdgeLog
 from ingest.errors import EdgeLogForeignError, EdgeLogUnavailableError
 from ingest.forward_session import ForwardSession, SessionFailedError
@@ -25,7 +26,7 @@ def _config(**settings: float) -> ForwarderConfig:
 
 def test_a_forwarder_without_kafka_keeps_everything_and_says_so_once(tmp_path: Path) -> None:
     log = edge_log(tmp_path, publications(5))
-    told: list[str] = []
+    told: list[Event] = []
     pauses: list[float] = []
     forwarder = Forwarder(
         _config(retry_interval_s=1.0, retry_interval_s_max=4.0),
@@ -38,7 +39,8 @@ def test_a_forwarder_without_kafka_keeps_everything_and_says_so_once(tmp_path: P
     forwarder.run(lambda: forwarder.stats.failures.get("kafka_unavailable", 0) >= 6 or len(pauses) > 200)
     assert forwarder.stats.failures == {"kafka_unavailable": 6}
     assert len(told) == 1
-    assert told[0].startswith("cannot forward now: Kafka at 127.0.0.1:1 does not answer")
+    assert told[0].code == "kafka_away"
+    assert told[0].text.startswith("cannot forward now: Kafka at 127.0.0.1:1 does not answer")
     assert forwarder.stats.state is ForwarderState.STOPPED
     assert log.cursors() == {CURSOR: 0}  # registered, so that nothing is trimmed before Kafka has it
     # Five pauses between six attempts: 1, 2, 4, 4, 4 s at most, half of that at least, in slices.
@@ -75,7 +77,7 @@ def test_an_edge_log_that_is_damaged_ends_the_forwarder() -> None:
 
 
 def test_a_source_without_kafka_hands_out_nothing_and_says_so_once() -> None:
-    told: list[str] = []
+    told: list[Event] = []
     config = KafkaSourceConfig(bootstrap_servers=NOBODY, request_timeout_s=0.02)
     source = KafkaSource(config, on_event=told.append, sleep=lambda _: None)
     assert [source.poll(max_rows=10, timeout_s=0.01) for _ in range(3)] == [[], [], []]

@@ -17,6 +17,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 from deploy.local_kafka import LocalKafka
 from devices.errors import UsageError
+from devices.events import Event
 from devices.publication import Publication
 from ingest.edge_log import EdgeLog
 from ingest.errors import EdgeLogUnavailableError
@@ -113,7 +114,7 @@ def test_a_kafka_that_dies_and_comes_back_loses_nothing(
 ) -> None:
     log = edge_log(tmp_path, publications(300))
     source = open_source()
-    told: list[str] = []
+    told: list[Event] = []
     forwarder = Forwarder(ForwarderConfig(cluster=cluster, read_rows=40), log, DIRECTORY, on_event=told.append)
     stop = threading.Event()
     thread = threading.Thread(target=forwarder.run, args=(stop.is_set,))
@@ -133,9 +134,9 @@ def test_a_kafka_that_dies_and_comes_back_loses_nothing(
             kafka.start()
     assert_same(found, whole)
     assert log.cursor(CURSOR) == 600
-    assert told[0] == "forwarding from edge offset 0"
-    assert told[1].startswith("Kafka is away (")
-    assert told[-1].startswith("forwarding from edge offset ")
+    assert told[0].text == "forwarding from edge offset 0"
+    assert told[1].text.startswith("Kafka is away (")
+    assert told[-1].text.startswith("forwarding from edge offset ")
 
 
 def test_from_a_position_the_rest_comes_again(
@@ -236,7 +237,7 @@ def test_what_kafka_no_longer_holds_is_counted_and_the_rest_comes(
     for future in admin.delete_records(ends).values():
         future.result()
     whole = expected(log)
-    told: list[str] = []
+    told: list[Event] = []
     source = open_source()
     source._on_event = told.append
     kept = [
@@ -244,7 +245,7 @@ def test_what_kafka_no_longer_holds_is_counted_and_the_rest_comes(
     ]
     assert_same(handed_out(source, as_many_as(kept)), kept)
     assert source.stats.assembly.rows_gone == sum(chunk.batch("reads").num_rows for chunk in whole)
-    assert "retention" in told[0]
+    assert "retention" in told[0].text
 
 
 def test_a_cursor_that_cannot_be_moved_is_moved_later(cluster: KafkaCluster, tmp_path: Path) -> None:
