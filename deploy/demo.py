@@ -10,6 +10,7 @@ bridge receives is the n-th one sent.
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -283,10 +284,10 @@ FROM (SELECT 1) LEFT JOIN (
 
 def _land_the_rest(day: StoreDay, data: DataDirectory, log: EdgeLog) -> None:
     """Run the jobs once more, here, to the end of the edge log."""
-    runner = open_runner([day.site], data)
     last, edge_id = log.last_offset, log.edge_id
 
     def landed(through: Through) -> bool:
         return max((logs.get(edge_id, 0) for logs in through.values()), default=0) >= last
 
-    runner.run(lambda: False, until=landed)
+    with closing(open_runner([day.site], data)) as runner:
+        runner.run(lambda: False, until=landed)

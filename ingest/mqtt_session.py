@@ -422,14 +422,16 @@ class MqttSession:
         self._listener.on_published(mid)
 
 
-def connect_or_fail(session: MqttSession, url: MqttUrl, timeout_s: float) -> None:
-    """Wait until a session is connected.
+def connect_or_fail(
+    session: MqttSession, url: MqttUrl, timeout_s: float, *, stop: Callable[[], bool] = lambda: False
+) -> None:
+    """Wait until a session is connected, or until told to stop.
 
     Raises:
         BrokerError: It is not in this time, or the broker's answer is not one that time mends.
     """
     deadline = time.monotonic() + timeout_s
-    while not session.connected:
+    while not session.connected and not stop():
         loss = session.last_loss
         if loss is not None and loss.code in NEEDS_A_PERSON:
             raise BrokerError(f"no connection to {url}: {loss.reason}", hint=loss.hint)

@@ -25,6 +25,7 @@ from ingest.replay import MAX_SPEED, Pace, checked_speed
 _IN_FLIGHT_MAX = 1000  # publications without PUBACK: bounds memory, and what a reconnect sends twice
 _BURST = 100  # publications between two looks at the socket
 _CONNECT_TIMEOUT_S = 15.0
+_DRAIN_TIMEOUT_S = 5.0  # told to stop: how long to wait for PUBACKs of a broker that is connected and silent
 _TURN_S = 0.1
 
 
@@ -53,7 +54,7 @@ def replay_to_broker(
         mqtt_url: The broker.
         security: Certificates and password.
         speed: `max`, or how many times faster than recorded.
-        stop: Asked now and then; what is on its way is still waited for.
+        stop: Asked now and then; what is on its way is still waited for, some seconds at most.
 
     Raises:
         BrokerError: The broker is not there, or refuses us.
@@ -65,6 +66,7 @@ def replay_to_broker(
     pace = Pace(checked_speed(speed), time.sleep, time.monotonic)
     publisher = _Publisher(url, security or MqttSecurity(), pace)
     try:
+        publisher.connect(stop)
         publisher.publish_all(read_capture(capture), stop)
     finally:
         publisher.close()
@@ -87,10 +89,14 @@ class _Publisher:
             security=security,
         )
         self._session = MqttSession(config, self, rng=random.Random())  # noqa: S311 - jitter
-        connect_or_fail(self._session, url, _CONNECT_TIMEOUT_S)
+        self._url = url
+
+    def connect(self, stop: Callable[[], bool]) -> None:
+        """Wait for the broker."""
+        connect_or_fail(self._session, self._url, _CONNECT_TIMEOUT_S, stop=stop)
 
     def publish_all(self, entries: Iterator[Publication | CaptureProblem], stop: Callable[[], bool]) -> None:
-        """Send everything and wait for the last PUBACK."""
+        """Send everything and wait for the last PUBACK; told to stop, wait for a while."""
         for entry in entries:
             if isinstance(entry, CaptureProblem):
                 self.problems += 1
@@ -104,7 +110,12 @@ class _Publisher:
             if stop():
                 break
             self._send(entry)
+        stopped_at: float | None = None
         while self.acknowledged < self._sent and not (stop() and not self._session.connected):
+            if stopped_at is None and stop():
+                stopped_at = time.monotonic()
+            if stopped_at is not None and time.monotonic() - stopped_at > _DRAIN_TIMEOUT_S:
+                break
             self._turn(_TURN_S)
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ from deploy.supervisor import tagtide_command
 from devices.errors import TagtideError
 from tests.analytics.test_lake import rejects
 from tests.brokers import mosquitto, publish
-from tests.deploy.scene import SITE_TOML
+from tests.deploy.scene import SITE_TOML, write_capture
 from tests.integration.processes import DEADLINE_S, query
 
 __all__ = ["mosquitto"]
@@ -156,6 +156,18 @@ def test_a_capture_of_nothing_ends_when_asked(tmp_path: Path) -> None:
         assert f"0 publications in {tmp_path / 'c.jsonl'}" in capture.said()
 
 
+def test_a_replay_that_waits_for_its_broker_ends_when_asked(tmp_path: Path) -> None:
+    capture = write_capture(tmp_path / "c.jsonl", 3)
+    with running(tmp_path, "replay", capture, "--mqtt", f"mqtt://127.0.0.1:{free_port()}") as replay:
+        # It says nothing while it waits, so its handler of signals is what shows that it has come that far.
+        status = Path(f"/proc/{replay.process.pid}/status")
+        replay.until(lambda: _catches(status.read_text(), signal.SIGTERM), "it listens to SIGTERM")
+        began = time.monotonic()
+        assert replay.stops() == 130
+        assert time.monotonic() - began < 10, "it waits 15 s for a broker otherwise"
+        assert "0 publications published" in replay.said()
+
+
 def test_tail_prints_what_lands_from_now_on(tmp_path: Path) -> None:
     lake = Lake(DataDirectory(tmp_path / "data").lake, writer="test")
     lake.commit(1, rejects("a"))
@@ -201,6 +213,11 @@ def row_keys(line: str) -> list[str]:
     import json
 
     return list(json.loads(line))
+
+
+def _catches(status: str, number: signal.Signals) -> bool:
+    (mask,) = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")]
+    return bool(int(mask, 16) >> (number - 1) & 1)
 
 
 def _is_running(pid: int) -> bool:
