@@ -15,7 +15,7 @@ DOCTOR_TOPICS = "tagtide/doctor/#"
 
 _HEAD = """\
 # Who may publish and read what, for Mosquitto's acl_file. Written by `tagtide site acl`: write it anew when a site file
-# changes, then reload Mosquitto (systemctl reload mosquitto). What is not here is refused.
+# changes, then restart Mosquitto (never reload it: docs/security.md). What is not here is refused.
 """
 
 

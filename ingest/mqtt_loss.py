@@ -58,6 +58,14 @@ class ConnectionLoss:
         return self.reason if self.hint is None else f"{self.reason} ({self.hint})"
 
 
+NO_ANSWER = ConnectionLoss(
+    code=LossCode.NOT_MQTT,
+    reason="it closed the connection without an answer",
+    hint="is it mqtt:// or mqtts://?",
+)
+"""What a listener with TLS does to somebody without, among others."""
+
+
 def loss_of(error: Exception, *, connected: bool, host: str) -> ConnectionLoss:
     """Explain an error of our own files, of TLS or of the network.
 
@@ -72,11 +80,13 @@ def loss_of(error: Exception, *, connected: bool, host: str) -> ConnectionLoss:
         return _untrusted(error, host)
     if isinstance(error, ssl.SSLError):
         return _tls_failure(error)
-    if isinstance(error, socket.gaierror):
-        return ConnectionLoss(code=LossCode.UNREACHABLE, reason=f"there is no host {host}: {error.strerror}")
-    if isinstance(error, TimeoutError):
-        return ConnectionLoss(code=LossCode.UNREACHABLE, reason="it does not answer in time")
+    if isinstance(error, ConnectionResetError) and not connected:
+        return NO_ANSWER
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    if isinstance(error, socket.gaierror):
+        reason = f"there is no host {host}: {reason}"
+    elif isinstance(error, TimeoutError):
+        reason = "it does not answer in time"
     return ConnectionLoss(code=LossCode.CLOSED if connected else LossCode.UNREACHABLE, reason=reason)
 
 

@@ -78,6 +78,7 @@ class MqttSecurity:
         if self.ca_path is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.sslsocket_class = _Socket
         self.load_files(context)
         return context
 
@@ -119,6 +120,17 @@ class MqttSecurity:
             f"{shown} is no certificate with its private key in PEM",
             hint="a certificate begins with -----BEGIN CERTIFICATE-----; its key is given with --mqtt-key",
         )
+
+
+class _Socket(ssl.SSLSocket):
+    """Closed when its handshake fails: paho forgets it, and a daemon tries for days."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - the signature of SSLSocket
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
 
 
 def check_security(url: MqttUrl, security: MqttSecurity) -> tuple[str, ...]:

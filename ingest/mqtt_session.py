@@ -34,7 +34,7 @@ import paho.mqtt.client as paho
 
 from ingest.errors import BrokerError, MqttSecurityError
 from ingest.mqtt_client import SessionConfig, new_client
-from ingest.mqtt_loss import NEEDS_A_PERSON, ConnectionLoss, LossCode, loss_by_connack, loss_of
+from ingest.mqtt_loss import NEEDS_A_PERSON, NO_ANSWER, ConnectionLoss, LossCode, loss_by_connack, loss_of
 from ingest.mqtt_packets import Delivery, MalformedPacketError, PacketBuffer
 from ingest.mqtt_url import MqttUrl
 
@@ -47,11 +47,6 @@ _CONNACK_TIMEOUT_S = 10.0
 _STEADY_S = 10.0  # a connection that lasts this long starts the reconnect delays afresh
 _PINGREQ = b"\xc0\x00"
 _DISCONNECT = b"\xe0\x00"
-_NO_ANSWER = ConnectionLoss(
-    code=LossCode.NOT_MQTT,
-    reason="it closed the connection without an answer",
-    hint="is it mqtt:// or mqtts://?",
-)
 
 
 class Wire(Protocol):
@@ -327,7 +322,7 @@ class MqttSession:
             if self.connected:
                 self._end("connection closed by the broker")
             else:
-                self._lose(_NO_ANSWER)
+                self._lose(NO_ANSWER)
             return False
         self._packets.feed(data)
         return True

@@ -107,9 +107,7 @@ class Window:
         Of a connection that ends, what had arrived is delivered even while holding. A connection that flaps while a
         disk is full would bring the same again each time: what is beyond twice the bounds stays the broker's.
         """
-        return (
-            len(self._waiting) < 2 * self.limits.publications_max and self._waiting_bytes < 2 * self.limits.bytes_max
-        )
+        return len(self._waiting) < 2 * self.limits.publications_max and self._waiting_bytes < 2 * self.limits.bytes_max
 
     def connect(self) -> None:
         """A connection begins: a new epoch."""

@@ -76,10 +76,11 @@ def stored_count(data: Path) -> int:
 class RunningBridge:
     """A bridge in a thread, stopped when the `with` block ends."""
 
-    def __init__(self, broker: LocalBroker, data: Path, **settings: object) -> None:
+    def __init__(self, broker: LocalBroker | str, data: Path, **settings: object) -> None:
         self.log = EdgeLog.open(data)
         self.events: list[BridgeEvent] = []
-        config = BridgeConfig(mqtt_url=parse_mqtt_url(broker.url), **settings)  # type: ignore[arg-type]
+        url = parse_mqtt_url(broker if isinstance(broker, str) else broker.url)
+        config = BridgeConfig(mqtt_url=url, **settings)  # type: ignore[arg-type]
         self.bridge = Bridge(config, self.log, on_event=self.events.append)
         self.stats = self.bridge.stats
         self._stop = threading.Event()
