@@ -6,6 +6,7 @@ be decoded becomes rows of `rejects`, beside the good rows and never in their wa
 
 from collections.abc import Sequence
 
+from devices.bridge_record import BRIDGE_TOPIC, bridge_events, bridge_source
 from devices.chunk import Chunk, ClockMark
 from devices.columns import SiteRows
 from devices.directory import Route, TopicDirectory
@@ -56,6 +57,8 @@ def decode_publications(
             if publication.topic == CLOCK_TOPIC:
                 clock.append(ClockMark(edge_offset=logged.edge_offset, received_us=publication.received_us))
                 continue
+            if publication.topic == BRIDGE_TOPIC and _add_bridge_events(rows, logged, directory):
+                continue
             site, source, decoded = None, None, Decoded(rejects=[_reject_without_route(publication)])
         else:
             site, source, decoded = route.source.site, route.source, _decode(route, publication)
@@ -79,7 +82,23 @@ def _decode(route: Route, publication: Publication) -> Decoded:
         return Decoded(rejects=[Reject(reason_code="decoder_bug", reason=reason)])
 
 
+def _add_bridge_events(rows: dict[str | None, SiteRows], logged: LoggedPublication, directory: TopicDirectory) -> bool:
+    """Add what a bridge says of itself to every site; return whether it is such a record."""
+    try:
+        events = bridge_events(logged.publication.payload)
+    except DecodeError:
+        return False
+    for number, site in enumerate(sorted(directory.sites)):
+        if site not in rows:
+            rows[site] = SiteRows(site)
+        decoded = Decoded(device_events=events)
+        rows[site].add(logged, bridge_source(site), decoded, first_index=number * len(events))
+    return True
+
+
 def _reject_without_route(publication: Publication) -> Reject:
+    if publication.topic == BRIDGE_TOPIC:
+        return Reject(reason_code="bridge_record_invalid", reason="not a record that a bridge writes about itself")
     if publication.topic == CAPTURE_PROBLEM_TOPIC:
         code, _, _ = publication.payload.partition(b"\n")
         reason = "a line of a capture cannot be read"

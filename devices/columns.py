@@ -82,17 +82,18 @@ class SiteRows:
         self._business_events = _StreamRows()
         self._rejects = _StreamRows()
 
-    def add(self, logged: LoggedPublication, source: Source | None, decoded: Decoded) -> None:
+    def add(self, logged: LoggedPublication, source: Source | None, decoded: Decoded, *, first_index: int = 0) -> None:
         """Add what one publication says, numbering its rows across all streams.
 
         Args:
             logged: The publication, behind all that were added before.
             source: Who published; `None` where nobody is known.
             decoded: What it says.
+            first_index: `edge_index` of its first row; rows of other sites come before it.
         """
-        index = 0
+        index = first_index
         if decoded.reads:
-            index = self._reads.add(logged, source, decoded.reads, 0)
+            index = self._reads.add(logged, source, decoded.reads, index)
         if decoded.readings:
             index = self._readings.add(logged, source, decoded.readings, index)
         if decoded.device_events:

@@ -24,6 +24,8 @@ class SourceKind(StrEnum):
     """An environment sensor: temperature, light, humidity."""
     FEED = "feed"
     """A business system: till, ERP, warehouse management."""
+    BRIDGE = "bridge"
+    """Our own bridge, which says when it did not listen. No site file names it."""
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +147,10 @@ class DeviceEventKind(StrEnum):
     """A reader that should report has not, since `from_us` (found by the device-health step)."""
     RESUMED = "resumed"
     """A silent reader reports again (found by the device-health step)."""
+    AWAY = "away"
+    """Our bridge did not listen between `from_us` and `until_us`; what devices published is with the broker."""
+    SESSION_LOST = "session_lost"
+    """The broker had forgotten the bridge's session: what it held in that time may be lost, nobody knows how much."""
     CLOCK = "clock"
     """A device's clock offset changed (found by the arrival step): `detail` has it."""
     REPEAT = "repeat"

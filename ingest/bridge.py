@@ -23,8 +23,10 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import TypeVar
 
+from devices.bridge_record import BRIDGE_TOPIC, away_payload
 from devices.errors import EdgeLogError, Recovery
 from devices.publication import CLOCK_TOPIC, Publication
+from ingest.absence import Absence
 from ingest.bridge_report import HEARD_TOPICS_MAX, BridgeEvent, BridgeState, BridgeStats, EventLevel
 from ingest.edge_log import EdgeLog
 from ingest.limits import Bound, EdgeLogLimits, reached_bound
@@ -116,6 +118,7 @@ class Bridge:
         self._on_event = on_event
         self._window = Window(config.window)
         self._idle = IdleClock()
+        self._absence = Absence()
         # 3.1.1 guarantees 23 characters: 8 of ours and 15 of the log's 32.
         session = SessionConfig(
             url=config.mqtt_url,
@@ -170,6 +173,9 @@ class Bridge:
         """
         self._log.claim_writer()
         self._stored_any = self._log.last_offset > 0
+        newest_us = self._try(self._log.newest_received_us)
+        if newest_us is not None:
+            self._absence.begin(newest_us, "stopped")
         self._set_state()
         self._tell(EventLevel.INFO, "bridge_started", f"connecting to {self._config.mqtt_url}")
 
@@ -224,6 +230,8 @@ class Bridge:
         elif self._window.hold_reason is not None:
             self._window.release()
             self.stats.hold_reason = None
+            if self._window.connected:
+                self._record_absence(session_lost=False)
             self._tell(EventLevel.INFO, "bridge_resumed", "the edge log takes publications again: reading goes on")
 
     def _append(self, batch: list[Publication]) -> bool:
@@ -259,6 +267,7 @@ class Bridge:
             text = f"holding: {why}. Nothing is read; the broker keeps what comes"
             self._tell(EventLevel.WARNING, f"bridge_holding_{reason}", text)
             self.stats.holds += 1
+            self._absence.begin(self._clock(), "holding")
         self.stats.hold_reason = reason
         self._window.hold(reason, self._now_us())
 
@@ -305,6 +314,14 @@ class Bridge:
             self._try(lambda: self._log.append([], note=(self.session_key, noted))) is not None
         )
 
+    def _record_absence(self, *, session_lost: bool) -> None:
+        """Record that nothing was heard for a while, in front of what comes now."""
+        now_us = self._clock()
+        record = self._absence.end(now_us, session_lost=session_lost)
+        if record is not None:
+            told = Publication(topic=BRIDGE_TOPIC, payload=away_payload(record), received_us=now_us, qos=0)
+            self._window.receive(told, packet_id=0, now_us=self._now_us())
+
     def _may_read(self) -> bool:
         return self._window.may_read
 
@@ -333,7 +350,8 @@ class Bridge:
         self.stats.connected, self.stats.problem = True, None
         self._window.connect()
         known = self._known_subscriptions()
-        if known and not session_present:
+        session_lost = bool(known) and not session_present
+        if session_lost:
             self.stats.sessions_lost += 1
             self._tell(
                 EventLevel.ERROR,
@@ -341,6 +359,8 @@ class Bridge:
                 f"{self._config.mqtt_url} had forgotten our session: what it held for us may be lost. "
                 "Check its persistence settings (deploy/mosquitto/README.md)",
             )
+        if self._window.hold_reason is None or session_lost:
+            self._record_absence(session_lost=session_lost)
         former = known - set(self._config.topic_filters)
         if former and session_present:
             self._session.unsubscribe(sorted(former))
@@ -352,6 +372,8 @@ class Bridge:
     def on_lost(self, loss: ConnectionLoss, retry_in_s: float) -> None:
         """End the epoch; of a row of failures those are told whose reason is new, the others only counted."""
         was_connected = self._window.connected
+        if was_connected:
+            self._absence.begin(self._clock(), "disconnected")
         self._window.disconnect()
         self.stats.connected, self.stats.problem = False, str(loss)
         self.stats.connections_lost += 1

@@ -171,6 +171,11 @@ class EdgeLog:
         """Return how many publications are kept behind an offset; cheap, so that it may be asked every second."""
         return max(0, self.last_offset - max(offset, self.first_offset - 1))
 
+    def newest_received_us(self) -> int | None:
+        """Return the receive time of the newest publication, microseconds; `None` where the log is empty."""
+        row = self._row(_NEWEST)
+        return None if row is None else cast("int", row[0])
+
     @property
     def stored_bytes(self) -> int:
         """Bytes of the file that hold data; free pages inside it do not count."""

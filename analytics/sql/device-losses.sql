@@ -2,6 +2,8 @@
 -- One row per device and kind of loss, most reports lost first. `overflow` is what a reader purged, `gap` numbers
 -- missing in its reports, `dropped` what it says it dropped: `reports_lost` counts them. `lost`, `disconnected` and
 -- `silent` are times away, until the device's next `connected`, `resumed` or `heartbeat`, or now: `minutes_away`.
+-- `session_lost` are times for which the MQTT broker forgot what it held for our bridge: nobody knows how many reports
+-- that were. `away` are times in which the bridge did not listen: nothing is lost by that alone.
 -- parameters:
 -- $site: site identifier (default: all)
 -- $source: device identifier (default: all)
@@ -24,8 +26,8 @@ SELECT
     count(*) AS times,
     sum("count") FILTER (event IN ('overflow', 'gap', 'dropped'))::BIGINT AS reports_lost,
     round(
-        sum(epoch(coalesce(back_time, now_time) - coalesce(from_time, event_time)) / 60)
-            FILTER (event IN ('lost', 'disconnected', 'silent')),
+        sum(epoch(coalesce(until_time, back_time, now_time) - coalesce(from_time, event_time)) / 60)
+            FILTER (event IN ('lost', 'disconnected', 'silent', 'session_lost', 'away')),
         6
     ) AS minutes_away,
     min(coalesce(from_time, event_time)) AS first_time,
@@ -33,7 +35,7 @@ SELECT
     arg_max(detail, (event_time, edge_offset, edge_index)) AS last_detail
 FROM spans
 CROSS JOIN newest
-WHERE event IN ('overflow', 'gap', 'dropped', 'lost', 'disconnected', 'silent')
+WHERE event IN ('overflow', 'gap', 'dropped', 'lost', 'disconnected', 'silent', 'session_lost', 'away')
   AND ($site::VARCHAR IS NULL OR site = $site::VARCHAR)
   AND ($source::VARCHAR IS NULL OR source = $source::VARCHAR)
 GROUP BY site, source_kind, source, event

@@ -47,6 +47,8 @@ class Known(msgspec.Struct):
     """Readers and edge logs by number, as `HealthState.waiting` has them."""
     pending: list[Finding] = msgspec.field(default_factory=list)
     """Findings that the watermark has not reached."""
+    absences: silence.Absences = msgspec.field(default_factory=silence.Absences)
+    """When our own bridge did not listen."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,10 +82,11 @@ class DeviceHealthStep:
         for (stream, kind, source), counter in known.counters.items():
             known.pending += counter.certain(watermark_us, (kind, source), stream)
         known.pending += _count_dropped(known, arrived)
+        _note_absences(known.absences, arrived)
         state.waiting = silence.joined(state.waiting, silence.thinned(_reads(arrived, known.names)))
         due_reads, state.waiting = silence.split(state.waiting, watermark_us)
-        known.pending += silence.listen(known.lives, known.names, due_reads)
-        known.pending += silence.notice(known.lives, watermark_us)
+        known.pending += silence.listen(known.lives, known.names, known.absences, due_reads)
+        known.pending += silence.notice(known.lives, known.absences, watermark_us)
         due = [finding for finding in known.pending if finding.due_us <= watermark_us]
         known.pending = [finding for finding in known.pending if finding.due_us > watermark_us]
         return state, write(due, site)
@@ -156,6 +159,8 @@ def _count_dropped(known: Known, arrived: Arrived) -> list[Finding]:
         sender = (batch.column("source_kind")[row].as_py(), batch.column("source")[row].as_py())
         cause = _cause(arrived.edge_id, batch, row)
         before = known.dropped.get(sender)
+        if before is not None and cause.event_us < before.event_us:
+            continue  # a heartbeat that was overtaken: it says less than what is known, and is no restart
         known.dropped[sender] = _Dropped(total=total, event_us=cause.event_us)
         if before is None or total == before.total:
             continue
@@ -163,6 +168,16 @@ def _count_dropped(known: Known, arrived: Arrived) -> list[Finding]:
         if dropped:
             findings.append(_dropped_finding(sender, dropped, before.event_us, cause, int(effective_us[row])))
     return findings
+
+
+def _note_absences(absences: silence.Absences, arrived: Arrived) -> None:
+    batch = arrived.batches.get("device_events")
+    if batch is None:
+        return
+    for row in np.flatnonzero([event == DeviceEventKind.AWAY for event in batch.column("event").to_pylist()]).tolist():
+        first, last = batch.column("from_time")[row], batch.column("until_time")[row]
+        if batch.column("source_kind")[row].as_py() == SourceKind.BRIDGE and first.is_valid and last.is_valid:
+            absences.add(first.value, last.value)
 
 
 def _dropped_finding(sender: Sender, dropped: int, from_us: int, cause: Cause, due_us: int) -> Finding:

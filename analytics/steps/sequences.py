@@ -23,6 +23,9 @@ from devices.observations import DeviceEventKind
 PATIENCE_US = 60_000_000
 """A gap is certain a minute after it opened, or after the last of its numbers came. Gaps that open within it are
 told together: a link that loses one report in a hundred is a row a minute, not a row a loss."""
+PLAUSIBLE_PER_S = 10_000
+"""Numbers that a device can use up in a second: ten times what the fastest readers report. A jump by more than that in
+the time since the newest number is a counter that was set anew (to a time, to an identifier), and no loss."""
 STRETCHES_LIMIT = 1_000
 """Stretches of missing numbers that one gap keeps, 16 kB; beyond, lost numbers are counted but cannot come later."""
 
@@ -123,7 +126,9 @@ class Counter(msgspec.Struct, array_like=True):
         steps = np.diff(rows.seq)
         begins = [0, *(np.flatnonzero((steps != 0) & (steps != 1)) + 1).tolist()]
         for begin, end in zip(begins, [*begins[1:], rows.seq.size], strict=True):
-            if rows.seq[begin] > self.newest + 1:
+            if rows.seq[begin] > self.newest + 1 + self._plausible(rows, begin):
+                self._restart(rows, begin)
+            elif rows.seq[begin] > self.newest + 1:
                 self._open_gap(rows, begin, (self.newest + 1, int(rows.seq[begin]) - 1))
             row = begin
             while row < end and rows.seq[row] < self.newest:
@@ -151,9 +156,18 @@ class Counter(msgspec.Struct, array_like=True):
         elif self.below_since_us is None:
             self.below_since_us = effective_us
         elif effective_us > self.below_since_us + PATIENCE_US:
-            for gap in self.gaps:
-                gap.closed = True
-            self._advance(rows, row)
+            self._restart(rows, row)
+
+    def _restart(self, rows: NumberedRows, row: int) -> None:
+        """The counter has begun anew: numbers that open gaps miss mean something else now."""
+        for gap in self.gaps:
+            gap.closed = True
+        self._advance(rows, row)
+
+    def _plausible(self, rows: NumberedRows, row: int) -> int:
+        """Return how many numbers the device can have used up since the newest."""
+        passed_us = max(0, int(rows.event_us[row]) - self.newest_us)
+        return PLAUSIBLE_PER_S * (passed_us // 1_000_000 + 1)
 
     def _open_gap(self, rows: NumberedRows, row: int, missing: tuple[int, int]) -> None:
         effective_us, event_us = int(rows.effective_us[row]), int(rows.event_us[row])

@@ -4,6 +4,8 @@ Works on effective times in effective order, behind the watermark. A reader over
 time; one at a dock door pauses for an hour between lorries. What is usual is learnt: with four pauses or more in
 the last day, silence is five times the median of the last eight. A reader that never pauses is silent after a
 minute, and one outage does not change that.
+
+Time in which our own bridge did not listen (`away` device events) is nobody's silence: it is taken off every pause.
 """
 
 from statistics import median
@@ -30,6 +32,8 @@ PAUSES_LIMIT = 8
 """Pauses remembered."""
 USUAL_FACTOR = 5
 """Silence is this many times the usual pause."""
+ABSENCES_LIMIT = 1_000
+"""Spans in which nobody listened that are remembered, 16 kB; the oldest are forgotten first."""
 _SECOND_US = 1_000_000
 
 Column = npt.NDArray[np.int64]
@@ -46,6 +50,31 @@ class Names(msgspec.Struct, array_like=True):
     """Readers."""
     edges: list[str] = msgspec.field(default_factory=list)
     """Edge logs."""
+
+
+class Absences(msgspec.Struct, array_like=True):
+    """Spans in which the bridge did not listen, in the order of the edge log."""
+
+    spans: list[tuple[int, int]] = msgspec.field(default_factory=list)
+    """First and last instant of each, microseconds, rising and apart."""
+
+    def add(self, from_us: int, until_us: int) -> None:
+        """Take a span in. What an earlier one covers is cut off: a bridge's clock may have been set back."""
+        from_us = max(from_us, self.spans[-1][1]) if self.spans else from_us
+        if from_us < until_us:
+            self.spans = [*self.spans, (from_us, until_us)][-ABSENCES_LIMIT:]
+
+    def within(self, from_us: int, until_us: int) -> int:
+        """Return for how long of a pause nobody listened, microseconds."""
+        return sum(max(0, min(until_us, last) - max(from_us, first)) for first, last in self.spans)
+
+    def deadline_us(self, heard_us: int, patience_us: int) -> int:
+        """Return the instant by which somebody has listened for as long as patience lasts."""
+        deadline_us = heard_us + patience_us
+        for first, last in self.spans:
+            if first < deadline_us and last > heard_us:
+                deadline_us += last - max(first, heard_us)
+        return deadline_us
 
 
 class Life(msgspec.Struct, array_like=True):
@@ -88,12 +117,13 @@ def split(reads: Columns, watermark_us: int) -> tuple[Columns, Columns]:
     return _taken(due, order), _taken(reads, ~passed)
 
 
-def listen(lives: dict[str, Life], names: Names, due: Columns) -> list[Finding]:
+def listen(lives: dict[str, Life], names: Names, absences: Absences, due: Columns) -> list[Finding]:
     """Take reads in and return the silences that lie between them.
 
     Args:
         lives: Readers by name; changed.
         names: What the numbers in the reads stand for.
+        absences: When nobody listened.
         due: Reads in effective order by reader.
     """
     findings = []
@@ -106,42 +136,44 @@ def listen(lives: dict[str, Life], names: Names, due: Columns) -> list[Finding]:
         for row in (begin + np.flatnonzero(due[1][begin:end] - before > PAUSE_US)).tolist():
             if row > begin:
                 life.heard_us, life.last = int(due[1][row - 1]), _cause(due, row - 1, names)
-            findings += _end_pause(name, life, int(due[1][row]), _cause(due, row, names))
+            findings += _end_pause(name, life, absences, int(due[1][row]), _cause(due, row, names))
         life.heard_us, life.last = int(due[1][end - 1]), _cause(due, end - 1, names)
     return findings
 
 
-def notice(lives: dict[str, Life], watermark_us: int) -> list[Finding]:
+def notice(lives: dict[str, Life], absences: Absences, watermark_us: int) -> list[Finding]:
     """Return the silences that the watermark makes certain."""
     findings = []
     for name, life in lives.items():
-        if not life.silent and life.heard_us + life.patience_us() <= watermark_us:
-            findings.append(_silent(name, life))
+        if not life.silent and absences.deadline_us(life.heard_us, life.patience_us()) <= watermark_us:
+            findings.append(_silent(name, life, absences))
             life.silent = True
     return findings
 
 
-def _end_pause(name: str, life: Life, until_us: int, by: Cause) -> list[Finding]:
-    length_us = until_us - life.heard_us
+def _end_pause(name: str, life: Life, absences: Absences, until_us: int, by: Cause) -> list[Finding]:
+    length_us = until_us - life.heard_us - absences.within(life.heard_us, until_us)
     findings = []
-    if length_us > life.patience_us():
+    if until_us > absences.deadline_us(life.heard_us, life.patience_us()):
         if not life.silent:
-            findings.append(_silent(name, life))
+            findings.append(_silent(name, life, absences))
         findings.append(_resumed(name, life, until_us, by))
         life.silent = False
-    life.pauses = [*life.pauses, (until_us, length_us)][-PAUSES_LIMIT:]
+    if length_us > PAUSE_US:
+        life.pauses = [*life.pauses, (until_us, length_us)][-PAUSES_LIMIT:]
     return findings
 
 
-def _silent(name: str, life: Life) -> Finding:
+def _silent(name: str, life: Life, absences: Absences) -> Finding:
     patience_us = life.patience_us()
+    silent_us = absences.deadline_us(life.heard_us, patience_us)
     return Finding(
-        due_us=life.heard_us + patience_us,
+        due_us=silent_us,
         sender=(SourceKind.READER.value, name),
         event=DeviceEventKind.SILENT,
         telling=Telling.SILENT,
         cause=life.last,
-        event_us=life.heard_us + patience_us,
+        event_us=silent_us,
         from_us=life.heard_us,
         until_us=None,
         count=None,

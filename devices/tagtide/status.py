@@ -13,6 +13,8 @@ _FOUND_BY_US = {
     DeviceEventKind.RESUMED,
     DeviceEventKind.CLOCK,
     DeviceEventKind.REPEAT,
+    DeviceEventKind.AWAY,
+    DeviceEventKind.SESSION_LOST,
 }
 _STATUSES = {kind.value for kind in DeviceEventKind if kind not in _FOUND_BY_US}
 

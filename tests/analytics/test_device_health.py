@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from analytics.steps.device_health import DeviceHealthStep
 from devices.site.model import Antenna, Reader, Site
-from tests.analytics.chunk_building import NOON, Sayings
+from tests.analytics.chunk_building import NOON, Sayings, us
 from tests.analytics.step_laws import LAWS, Tables, check_step, cut_points, run_step
 
+NOON_US = us(0)
 ANTENNAS = (Antenna(port=1, x=0, y=0, zone="dock"), Antenna(port=2, x=1, y=0, zone="dock"))
 SITE = Site(
     id="s",
@@ -77,6 +78,19 @@ class TestGaps:
         (gap,) = events(numbered(seqs).mark(1000.0), "gap")
         assert gap["count"] == 3
 
+    def test_a_counter_that_wraps_or_is_set_to_a_time_is_no_loss(self) -> None:
+        top = 2**32
+        wrapped = [*range(top - 100, top), *range(120)]
+        assert events(numbered(wrapped).mark(1000.0), "gap") == []
+        set_anew = [*range(100), *range(1_790_000_000, 1_790_000_100), 1_790_000_103]
+        (gap,) = events(numbered(set_anew).mark(1000.0), "gap")
+        assert gap["count"] == 3, "counting goes on at once"
+
+    def test_a_fast_reader_that_was_cut_off_for_an_hour_has_lost_what_it_says(self) -> None:
+        said = Sayings().read(0.1, 0.0, source_seq=0).read(3600.1, 3600.0, source_seq=3_600_000)
+        (gap,) = events(said.mark(4000.0), "gap")
+        assert gap["count"] == 3_599_999
+
     def test_old_numbers_that_come_again_are_neither_gap_nor_restart(self) -> None:
         said = numbered(list(range(100, 200)))
         for place in range(100):
@@ -118,6 +132,12 @@ class TestDropped:
     def test_a_heartbeat_without_the_counter_says_nothing(self) -> None:
         said = Sayings().device_event(0.1, "heartbeat", 0.0, count=1).device_event(60.1, "heartbeat", 60.0)
         assert events(said.mark(100.0), "dropped") == []
+
+    def test_a_heartbeat_that_was_overtaken_is_no_restart(self) -> None:
+        said = Sayings()
+        for received_s, told_s, total in [(0.1, 0.0, 40), (60.1, 60.0, 47), (60.2, 30.0, 40), (120.1, 120.0, 47)]:
+            said.device_event(received_s, "heartbeat", told_s, count=total)
+        assert [row["count"] for row in events(said.mark(1000.0), "dropped")] == [7]
 
 
 class TestSilence:
@@ -162,16 +182,60 @@ class TestSilence:
         assert len(events(said.mark(8 * 1800 + 5 * 1800), "silent")) == 5
 
 
+def away(said: Sayings, from_s: float, until_s: float) -> Sayings:
+    return said.device_event(
+        until_s,
+        "away",
+        source="bridge",
+        source_kind="bridge",
+        from_time=NOON_US + round(from_s * 1e6),
+        until_time=NOON_US + round(until_s * 1e6),
+    )
+
+
+class TestAbsence:
+    """While our own bridge does not listen, nobody is silent."""
+
+    def test_a_reader_that_nobody_listened_to_is_not_silent(self) -> None:
+        said = Sayings().read(0.1, 0.0)
+        away(said, 1.0, 600.0).read(600.2, 600.1).mark(610.0)
+        assert found(said) == {}
+
+    def test_one_that_stays_away_when_we_are_back_is_silent_after_its_patience(self) -> None:
+        said = Sayings().read(10.1, 10.0)
+        away(said, 20.0, 600.0).mark(700.0)
+        (silent,) = events(said, "silent")
+        assert at(silent["event_time"]) == 10 + 60 + 580, "50 s of patience were left when we came back"
+        assert at(silent["from_time"]) == 10.0
+
+    def test_a_silence_that_was_told_before_we_left_ends_with_the_next_read(self) -> None:
+        said = Sayings().read(0.1, 0.0).mark(70.0)
+        away(said, 70.0, 600.0).read(600.2, 600.1).mark(603.0)
+        assert [row["event"] for row in found(said)["device_events"].to_pylist()] == ["silent", "resumed"]
+
+    def test_our_absences_are_not_the_readers_usual_pauses(self) -> None:
+        said = Sayings()
+        for day in range(6):
+            begins = 1000.0 * day
+            said.read(begins + 0.1, begins)
+            away(said, begins + 1, begins + 990)
+        said.read(6000.1, 6000.0).mark(6070.0)
+        assert len(events(said, "silent")) == 1, "still a reader that never pauses"
+
+
 def traffic(draw: st.DrawFn) -> Sayings:
     """Two readers with running numbers, losses, restarts, late reads, pauses, repeats and heartbeats."""
     said, seq, now = Sayings(), {"r1": 0, "r2": 500}, 0.0
     for _ in range(draw(st.integers(1, 60))):
         now += draw(st.sampled_from([0.0, 0.2, 1.0, 7.0, 25.0, 61.0, 130.0]))
-        kind = draw(st.sampled_from(["read", "read", "read", "heartbeat", "mark", "reading"]))
+        kind = draw(st.sampled_from(["read", "read", "read", "heartbeat", "mark", "reading", "away"]))
         reader = draw(st.sampled_from(["r1", "r2"]))
         late = draw(st.sampled_from([0.0, 0.0, 0.5, 4.0, 90.0]))
         if kind == "mark":
             said.mark(now)
+        elif kind == "away":
+            since, now = now, now + draw(st.sampled_from([5.0, 40.0, 200.0]))
+            away(said, since, now)
         elif kind == "heartbeat":
             said.device_event(now, "heartbeat", now - late, source=reader, count=draw(st.integers(0, 3)))
         elif kind == "reading":

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local_mqtt import BrokerKind, LocalBroker, free_port
+from devices.bridge_record import BRIDGE_TOPIC, bridge_events
 from devices.publication import CLOCK_TOPIC
 from ingest.bridge import BridgeState
 from ingest.edge_log import EdgeLog
@@ -143,14 +144,21 @@ def test_a_broker_that_restarts_is_found_again_and_has_kept_the_session(mosquitt
 
 
 def test_a_broker_that_forgot_the_session_is_told_of(mosquitto: LocalBroker, tmp_path: Path) -> None:
-    establish_session(mosquitto, tmp_path / "data")
+    with RunningBridge(mosquitto, tmp_path / "data") as running:
+        eventually(running.is_receiving, "the bridge is connected")
+        publish(mosquitto, numbered(1))
+        eventually(lambda: running.stats.acknowledged == 1, "something is in the log")
     mosquitto.stop()
     (tmp_path / "mosquitto" / "mosquitto.db").unlink(missing_ok=True)
     mosquitto.start()
     with RunningBridge(mosquitto, tmp_path / "data") as running:
         eventually(running.is_receiving, "the bridge is connected")
+        eventually(lambda: stored_count(tmp_path / "data") == 2, "it is recorded")
+        (recorded,) = running.log.read(1, 10, 10**6)
     assert running.stats.sessions_lost == 1
     assert "mqtt_session_lost" in running.codes()
+    assert recorded.publication.topic == BRIDGE_TOPIC
+    assert [event.event for event in bridge_events(recorded.publication.payload)] == ["away", "session_lost"]
 
 
 def test_a_broker_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
