@@ -153,6 +153,7 @@ class Runner:
         self._strangers: set[str] = set()
         self._last = EpochPlan(epoch=0, position=b"", through={})
         self._checkpointed_epoch = 0
+        self._unreleased: bytes | None = None
         self._checkpointed_at = self._monotonic()
         self.stats = RunnerStats()
 
@@ -172,11 +173,12 @@ class Runner:
             while not stop() and not until(self._last.through):
                 chunks = self._gather(stop)
                 if not chunks:
+                    self._release()
                     self.stats.position = self._source.position()  # what came, if anything did, gave no rows
                 else:
                     self._run_epoch(self._planned(chunks, stop), chunks, stop)
-                    if self._monotonic() - self._checkpointed_at >= self._config.checkpoint_interval_s:
-                        self._checkpoint(stop)
+                if self._monotonic() - self._checkpointed_at >= self._config.checkpoint_interval_s:
+                    self._checkpoint(stop)  # in a silent site too: a bridge at its bound waits for the release
             self._checkpoint(stop)
         except _StoppedWhileHoldingError as error:
             text = f"stopped while holding; the next start goes on from the last checkpoint: {error}"
@@ -214,6 +216,11 @@ class Runner:
             self._last = checkpoint.plan
             self._checkpointed_epoch = checkpoint.plan.epoch
         self._source.seek(self._last.position or None)
+        # We may have died between the checkpoint and the release. An edge log at its bound would then wait for the
+        # release, the bridge for room in the log, and the next checkpoint for rows from the bridge.
+        self._unreleased = self._last.position or None
+        self._release()
+        self.stats.through = self._last.through
         self.stats.position = self._last.position or None
         for plan in self._journal.planned_after(self._last.epoch):
             self._run_epoch(plan, self._gather_planned(plan, stop), stop)
@@ -335,8 +342,20 @@ class Runner:
         self._checkpointed_epoch = self._last.epoch
         self.stats.checkpoints += 1
         self.stats.uncheckpointed_since_s = None
-        self._source.release(self._last.position)
+        self._unreleased = self._last.position
+        self._release()
 
+    def _release(self) -> None:
+        """Let the source trim what the newest checkpoint covers; where that is refused now, it is asked again."""
+        if self._unreleased is None:
+            return
+        try:
+            self._source.release(self._unreleased)
+        except TagtideError as error:
+            if error.recovery is not Recovery.RETRY:
+                raise
+        else:
+            self._unreleased = None
 
     def _tell(self, level: EventLevel, code: str, text: str, **fields: str | int) -> None:
         self._on_event(Event(level=level, code=code, text=text, fields=fields))

@@ -280,6 +280,9 @@ class Bridge:
             lambda: self._log.append([Publication(topic=CLOCK_TOPIC, payload=b"", received_us=now_us, qos=0)])
         ):
             self.stats.clock_records += 1
+            hold = self._reason_to_hold()
+            if hold is not None:  # a silent site may reach a bound too
+                self._hold(*hold)
 
     def _trim(self) -> None:
         now_us = self._now_us()

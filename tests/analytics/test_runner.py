@@ -186,6 +186,27 @@ def test_crashes_between_any_two_commits_change_nothing(
     assert landed(tmp_path / "data") == undisturbed
 
 
+def test_what_a_checkpoint_covers_is_released_even_if_a_crash_came_between(tmp_path: Path) -> None:
+    """Else an edge log at its bound stays there: no room, no rows, no next checkpoint."""
+
+    class DyingSource(ListSource):
+        def release(self, position: bytes) -> None:  # noqa: ARG002
+            raise CrashError
+
+    chunk = store_traffic()
+    runner, journal = open_runner(tmp_path, chunk)
+    runner._source = DyingSource(chunk, 1000)
+    with pytest.raises(CrashError):
+        runner.run(lambda: False, until=all_landed(chunk))
+    journal.close()
+    again, journal = open_runner(tmp_path, chunk)
+    again.run(lambda: True)
+    journal.close()
+    assert isinstance(again._source, ListSource)
+    checkpoint_offset = again._last.through["s"]["e"]
+    assert again._source.released >= checkpoint_offset > 0
+
+
 def test_a_disk_that_is_full_for_a_while_loses_nothing(
     tmp_path: Path, undisturbed: dict[str, list[dict[str, Any]]]
 ) -> None:

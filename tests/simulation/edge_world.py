@@ -29,6 +29,7 @@ DEVICES = ("r1", "r2", "r3")
 """Who publishes; each on the topic of its name."""
 
 _DRAIN_STEPS_MAX = 20_000
+_ROW_BYTES_MAX = 120
 _CLOCK_STEPS_US = (2_000_000, 90_000_000, 3 * 3_600_000_000)
 
 
@@ -110,6 +111,7 @@ class EdgeWorld:
         )
         self._unsent = self._publications(self.generator.choice((5, 15, 40)))
         self._next = next(self._unsent, None)
+        self._away_steps = 0
         self._published: list[tuple[str, bytes, int]] = []
         self.consumer: Part = self.open_consumer()
 
@@ -131,6 +133,7 @@ class EdgeWorld:
         for _ in range(self.generator.choice((40, 120))):
             self._something()
         self.faults.calm()
+        self._away_steps = 0
         self.trace("faults end")
         for _ in range(_DRAIN_STEPS_MAX):
             if self._is_drained():
@@ -169,9 +172,17 @@ class EdgeWorld:
         elif draw < 0.7:
             self._turn_bridge()
         elif draw < 0.9:
-            self.consumer.step()
+            self._step_consumer()
         else:
             self._go_wrong()
+
+    def _step_consumer(self) -> None:
+        if self._away_steps:
+            self._away_steps -= 1
+        elif self.faults.strikes(Fault.CONSUMER_AWAY):
+            self._away_steps = self.generator.randrange(40)
+        else:
+            self.consumer.step()
 
     def _publications(self, count: int) -> Iterator[tuple[str, bytes, int]]:
         numbers = dict.fromkeys(DEVICES, 0)
@@ -220,7 +231,7 @@ class EdgeWorld:
     def _check_bounds(self, bridge: Bridge) -> None:
         if len(bridge._window.waiting) > 2 * self.window.publications_max:
             raise BrokenPromiseError("what waits is bounded", f"{len(bridge._window.waiting)} publications")
-        room = min(self.window.bytes_max, 10**5) + 10**5 * (self.window.publications_max > 4) + 1_000
+        room = (2 * self.window.publications_max + 1) * _ROW_BYTES_MAX  # one batch beyond the bound, and a clock record
         if self.file.stored_bytes > self.limits.stored_bytes_max + room:
             raise BrokenPromiseError("the log keeps to its bound", f"{self.file.stored_bytes} bytes")
 

@@ -25,6 +25,7 @@ class Fault(StrEnum):
     BRIDGE_KILLED = "bridge killed"
     BRIDGE_TERMINATED = "bridge terminated"
     CONSUMER_KILLED = "forwarder or jobs killed"
+    CONSUMER_AWAY = "forwarder or jobs away for a while"
     CRASH_BEFORE_COMMIT = "crash before a commit"
     CRASH_AFTER_COMMIT = "crash after a commit"
     TORN_WRITE = "crash in the middle of a write"
