@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Self
@@ -56,13 +57,24 @@ _QUICK_START = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 class LocalKafka:
     """A broker process and its directory."""
 
-    def __init__(self, directory: Path | str, *, libs: KafkaLibs | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path | str,
+        *,
+        libs: KafkaLibs | None = None,
+        listeners: Mapping[str, str] | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         """Name a broker; nothing is fetched, written or started yet.
 
         Args:
             directory: Where its settings, data and log are or will be.
             libs: Its jars; by default those of `deploy/kafka/pom.xml`, fetched when first needed.
+            listeners: Further listeners, name and protocol (`SASL_SSL`), beside the one without encryption.
+            settings: Further settings, such as what these listeners need.
         """
+        self._listeners = dict(listeners or {})
+        self._further = dict(settings or {})
         self.directory = Path(directory).resolve()
         """Everything of this broker."""
         self._libs = libs
@@ -71,10 +83,14 @@ class LocalKafka:
     @property
     def bootstrap_servers(self) -> str:
         """Address for clients, `host:port`; known once it was started for the first time."""
+        return self.address("PLAINTEXT")
+
+    def address(self, listener: str) -> str:
+        """Return a listener's address for clients, `host:port`; known once it was started for the first time."""
         for line in self._settings.read_text(encoding="utf-8").splitlines():
-            if line.startswith("advertised.listeners="):
-                return line.partition("PLAINTEXT://")[2].partition(",")[0]
-        raise LocalKafkaError(f"{self._settings} names no advertised listener")
+            if line.startswith("advertised.listeners=") and f"{listener}://" in line:
+                return line.partition(f"{listener}://")[2].partition(",")[0]
+        raise LocalKafkaError(f"{self._settings} names no advertised listener {listener}")
 
     @property
     def log_file(self) -> Path:
@@ -164,11 +180,12 @@ class LocalKafka:
 
     def _format(self, java: str, libs: KafkaLibs) -> None:
         """Write the settings with free ports and format the data directory; the settings come last, whole."""
-        broker_port, controller_port = _free_ports(2)
+        broker_port, controller_port, *ports = _free_ports(2 + len(self._listeners))
         template = Template((KAFKA_FILES / "server.properties").read_text(encoding="utf-8"))
         values = {"host": _HOST, "broker_port": broker_port, "controller_port": controller_port}
         draft = self.directory / ".server.properties"
-        draft.write_text(template.substitute(values, data=self.directory / "data"), encoding="utf-8")
+        text = template.substitute(values, data=self.directory / "data")
+        draft.write_text(self._with_listeners(text, ports), encoding="utf-8")
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         command = [java, *_QUICK_START, *_archive_options(libs), "-cp", libs.class_path, "kafka.tools.StorageTool"]
         # One word: an identity may begin with "-", which on its own would be taken for an option, 1 time in 64.
@@ -177,6 +194,17 @@ class LocalKafka:
         if done.returncode != 0:
             raise LocalKafkaError(f"Kafka could not format {self.directory}: {done.stdout}{done.stderr}")
         draft.replace(self._settings)
+
+    def _with_listeners(self, text: str, ports: Sequence[int]) -> str:
+        """Add the further listeners and settings to the text of a settings file."""
+        places = "".join(f",{name}://{_HOST}:{port}" for name, port in zip(self._listeners, ports, strict=True))
+        protocols = "".join(f",{name}:{protocol}" for name, protocol in self._listeners.items())
+        added = {"listeners=": places, "advertised.listeners=": places, "listener.security.protocol.map=": protocols}
+        lines = [
+            line + next((more for start, more in added.items() if line.startswith(start)), "")
+            for line in text.splitlines()
+        ]
+        return "\n".join([*lines, *(f"{key}={value}" for key, value in self._further.items()), ""])
 
     def _await_answer(self, process: subprocess.Popen[bytes], deadline: float) -> None:
         while not self._answers():

@@ -27,6 +27,7 @@ from ingest.errors import EdgeLogUnavailableError
 from ingest.forward_report import ForwarderConfig, ForwarderState, ForwarderStats
 from ingest.kafka_cluster import reason_of
 from ingest.kafka_records import KafkaRecord, encode_chunk, encode_progress, kafka_partition_of
+from ingest.kafka_refusal import refusal_of
 from ingest.outstanding import Outstanding, SentChunk
 
 CURSOR = "kafka"
@@ -233,9 +234,12 @@ class ForwardSession:
         """Take note of what librdkafka says about the connection; it goes on by itself unless this is fatal."""
         if error.fatal() and self._failure is None:
             self._failure = _session_failed(error)
-        elif error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
-            self._stats.state = ForwarderState.AWAY
-            self._stats.problem = reason_of(error)
+            return
+        refusal = refusal_of([error], self._config.cluster.bootstrap_servers)
+        if refusal is not None:
+            self._stats.state, self._stats.problem = ForwarderState.AWAY, str(refusal)
+        elif error.code() == KafkaError._ALL_BROKERS_DOWN and self._stats.state is not ForwarderState.AWAY:  # noqa: SLF001
+            self._stats.state, self._stats.problem = ForwarderState.AWAY, reason_of(error)
 
     def _move_cursor(self) -> None:
         if self._moved_to == self._outstanding.cursor:

@@ -18,6 +18,8 @@ from devices.events import Event, EventLevel, OnEvent, ignore
 from ingest.forward_report import ForwarderConfig, ForwarderState, ForwarderStats
 from ingest.forward_session import CURSOR, ForwardedLog, ForwardSession, SessionFailedError
 from ingest.kafka_cluster import ensure_topics
+from ingest.kafka_errors import KafkaRefusedError
+from ingest.kafka_refusal import told
 
 __all__ = ["CURSOR", "ForwardedLog", "Forwarder", "ForwarderConfig", "ForwarderState", "ForwarderStats"]
 
@@ -131,10 +133,11 @@ class Forwarder:
         return now
 
     def _take_note(self, error: TagtideError) -> None:
+        refused = isinstance(error, KafkaRefusedError)
         self.stats.failures[error.code] = self.stats.failures.get(error.code, 0) + 1
-        if self.stats.state is not ForwarderState.AWAY:
-            text = f"cannot forward now: {error}; the edge log keeps everything"
-            self._tell(EventLevel.WARNING, "kafka_away", text, cause=error.code)
+        if self.stats.state is not ForwarderState.AWAY or (refused and self.stats.problem != str(error)):
+            text = f"cannot forward now: {told(error)}; the edge log keeps everything"
+            self._tell(EventLevel.ERROR if refused else EventLevel.WARNING, "kafka_away", text, cause=error.code)
         self.stats.state, self.stats.problem = ForwarderState.AWAY, str(error)
 
     def _shrink_records(self, error: TagtideError) -> bool:

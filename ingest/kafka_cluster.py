@@ -1,8 +1,10 @@
 """Which Kafka, and its topics: created alike, and checked to be alike, since chunks need them co-partitioned."""
 
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, though its types do not say so
@@ -15,9 +17,11 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, tho
 from devices.errors import ForwardError, UsageError
 from ingest.kafka_errors import KafkaTopicsError
 from ingest.kafka_records import TOPICS
+from ingest.kafka_refusal import refusal_of
 
 _APPEARS_TIMEOUT_S = 15.0  # a new topic is known to every broker of a busy cluster within a second or two
 _APPEARS_POLL_S = 0.1
+_CLUES_MAX = 100  # a client that tries for seconds says the same a few times for each broker
 _BROKER_DEFAULT = -1  # replicas of a topic as the cluster's default.replication.factor says
 _TOPIC_SETTINGS = {
     "cleanup.policy": "delete",
@@ -71,6 +75,16 @@ class ReadyTopics:
     """Settings of theirs that will cost data."""
 
 
+class ClusterAdmin(AdminClient):
+    """A client for questions to a cluster, which keeps what librdkafka says meanwhile."""
+
+    def __init__(self, cluster: KafkaCluster) -> None:
+        self.clues: deque[KafkaError] = deque(maxlen=_CLUES_MAX)
+        """What it has said, in order: why there is no connection stands here alone."""
+        settings: dict[str, Any] = {**cluster.client(), "log_level": 0, "error_cb": self.clues.append}
+        super().__init__(settings)
+
+
 def ensure_topics(cluster: KafkaCluster) -> ReadyTopics:
     """Create the topics that are missing and check that all have the same number of partitions.
 
@@ -78,7 +92,7 @@ def ensure_topics(cluster: KafkaCluster) -> ReadyTopics:
         ForwardError: The cluster does not answer; try again later.
         KafkaTopicsError: The topics differ, or we may not create them.
     """
-    admin = AdminClient({**cluster.client(), "log_level": 0})
+    admin = ClusterAdmin(cluster)
     counts = _partition_counts(admin, cluster)
     missing = [name for name in TOPICS if cluster.topic(name) not in counts]
     if missing:
@@ -94,11 +108,18 @@ def ensure_topics(cluster: KafkaCluster) -> ReadyTopics:
     return ReadyTopics(kafka_partitions=next(iter(counts.values())), warnings=_warnings(admin, cluster))
 
 
-def unavailable(cluster: KafkaCluster, error: KafkaException) -> ForwardError:
-    """Turn an error of the client library into one of ours."""
-    return ForwardError(
+def unavailable(cluster: KafkaCluster, error: KafkaException, clues: Iterable[KafkaError] = ()) -> ForwardError:
+    """Turn an error of the client library into one of ours.
+
+    Args:
+        cluster: Which Kafka.
+        error: What a request has failed with.
+        clues: What the client has said meanwhile.
+    """
+    return refusal_of([*clues, error.args[0]], cluster.bootstrap_servers) or ForwardError(
         f"Kafka at {cluster.bootstrap_servers} does not answer: {reason_of(error.args[0])}",
-        hint="is it running and reachable from here? what is stored at the edge waits until it is",
+        hint="is it running and reachable from here, and does that port want TLS (--kafka-config)? what is stored at"
+        " the edge waits until it answers",
     )
 
 
@@ -107,17 +128,18 @@ def reason_of(error: object) -> str:
     return error.str() if isinstance(error, KafkaError) else str(error)
 
 
-def _partition_counts(admin: AdminClient, cluster: KafkaCluster) -> dict[str, int]:
+def _partition_counts(admin: ClusterAdmin, cluster: KafkaCluster) -> dict[str, int]:
     """Return the number of partitions of each of our topics that exists."""
     try:
         found = admin.list_topics(timeout=cluster.request_timeout_s).topics
     except KafkaException as error:
-        raise unavailable(cluster, error) from error
+        admin.poll(0)
+        raise unavailable(cluster, error, admin.clues) from error
     ours = {cluster.topic(name) for name in TOPICS}
     return {name: len(topic.partitions) for name, topic in found.items() if name in ours and topic.error is None}
 
 
-def _create(admin: AdminClient, cluster: KafkaCluster, names: list[str], kafka_partitions: int) -> None:
+def _create(admin: ClusterAdmin, cluster: KafkaCluster, names: list[str], kafka_partitions: int) -> None:
     replicas = cluster.replication_factor or _BROKER_DEFAULT
     wanted = [
         NewTopic(
@@ -145,7 +167,7 @@ def _create(admin: AdminClient, cluster: KafkaCluster, names: list[str], kafka_p
             ) from error
 
 
-def _awaited_counts(admin: AdminClient, cluster: KafkaCluster) -> dict[str, int]:
+def _awaited_counts(admin: ClusterAdmin, cluster: KafkaCluster) -> dict[str, int]:
     deadline = time.monotonic() + _APPEARS_TIMEOUT_S
     while len(counts := _partition_counts(admin, cluster)) < len(TOPICS):
         if time.monotonic() > deadline:

@@ -5,6 +5,7 @@ DecodeError
 |- KafkaRecordError          a record on one of our topics is not what its headers promise     QUARANTINE
 `- KafkaRecordVersionError   a record was written by a newer Tagtide                           HALT
 ForwardError                 Kafka does not answer, or did not take records                    RETRY
+|- KafkaRefusedError         Kafka does not let us in, or we do not trust it                   RETRY
 |- KafkaTopicsError          the topics do not have the same number of partitions              HALT
 `- KafkaPositionError        a position token is not one of ours, or of other topics           HALT
 UsageError
@@ -26,6 +27,12 @@ class KafkaRecordVersionError(DecodeError):
 
     code = "kafka_record_version_unknown"
     recovery = Recovery.HALT
+
+
+class KafkaRefusedError(ForwardError):
+    """Kafka does not let us in, or we do not trust it; tried again, since it may be mended on the other side."""
+
+    code = "kafka_refused"
 
 
 class KafkaTopicsError(ForwardError):

@@ -23,9 +23,10 @@ from devices.errors import ForwardError, Recovery
 from devices.events import Event, EventLevel, OnEvent, ignore
 from ingest.chunk_assembly import AssemblyStats, ChunkAssembly
 from ingest.kafka_cluster import KafkaCluster, ReadyTopics, ensure_topics, reason_of
-from ingest.kafka_errors import KafkaRecordError
+from ingest.kafka_errors import KafkaRecordError, KafkaRefusedError
 from ingest.kafka_position import KafkaPosition, decode_position, encode_position
 from ingest.kafka_records import PROGRESS_TOPIC, TOPICS, decode_piece, decode_progress
+from ingest.kafka_refusal import told
 
 _RECORDS_AT_ONCE = 100  # of up to 900 kB
 _WAIT_SLICE_S = 0.1
@@ -156,8 +157,9 @@ class KafkaSource:
         except ForwardError as error:
             if error.recovery is not Recovery.RETRY:
                 raise
-            if self.stats.problem is None:
-                self._on_event(_warning("kafka_away", f"{error}; trying again"))
+            refused = isinstance(error, KafkaRefusedError)
+            if self.stats.problem is None or (refused and self.stats.problem != str(error)):
+                self._on_event(_warning("kafka_away", f"{told(error)}; trying again"))
             self.stats.problem = str(error)
             self._sleep(max(0.0, min(_WAIT_SLICE_S, deadline - self._monotonic())))
             return None

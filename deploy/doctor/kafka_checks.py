@@ -11,7 +11,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, tho
 )
 
 from deploy.doctor.findings import Finding, ok, problem, unknown, warning
-from ingest.kafka_cluster import KafkaCluster, reason_of, unavailable
+from ingest.kafka_cluster import ClusterAdmin, KafkaCluster, reason_of, unavailable
 from ingest.kafka_records import RECORD_BYTES_LIMIT, TOPICS
 
 _DAY_MS = 24 * 3600 * 1000
@@ -56,11 +56,12 @@ def cluster_facts(cluster: KafkaCluster) -> ClusterFacts:
     Raises:
         ForwardError: It does not answer.
     """
-    admin = AdminClient({**cluster.client(), "log_level": 0})
+    admin = ClusterAdmin(cluster)
     try:
         metadata = admin.list_topics(timeout=cluster.request_timeout_s)
     except KafkaException as error:
-        raise unavailable(cluster, error) from error
+        admin.poll(0)
+        raise unavailable(cluster, error, admin.clues) from error
     wanted = [cluster.topic(name) for name in TOPICS]
     found = {name: topic for name, topic in metadata.topics.items() if name in wanted and topic.error is None}
     settings = _settings(admin, sorted(found), cluster.request_timeout_s)
