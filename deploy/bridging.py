@@ -38,6 +38,7 @@ def run_bridge(
     kafka: KafkaAccess | None,
     subscribe: Sequence[str],
     limits: EdgeLogLimits | None = None,
+    drain_mb_s: float | None = None,
     stop: Stop,
     log: Log | None = None,
     monitoring: Monitoring | None = None,
@@ -63,7 +64,9 @@ def run_bridge(
         looks = bridge_looks(bridge.stats, config, edge, sites_of(site_files))
         with (
             monitoring.reporting("bridge", progress, looks),
-            _forwarder_beside(data, site_files, kafka, stop, log=log, monitoring=monitoring) as forwarder_failed,
+            _forwarder_beside(
+                data, site_files, kafka, stop, drain_mb_s=drain_mb_s, log=log, monitoring=monitoring
+            ) as forwarder_failed,
         ):
 
             def stopping() -> bool:
@@ -82,6 +85,7 @@ def _forwarder_beside(
     kafka: KafkaAccess | None,
     stop: Stop,
     *,
+    drain_mb_s: float | None,
     log: Log,
     monitoring: Monitoring,
 ) -> Iterator[Stop]:
@@ -90,8 +94,9 @@ def _forwarder_beside(
         yield lambda: False
         return
     sites = [argument for path in site_files for argument in ("--site", str(path))]
+    pace = [] if drain_mb_s is None else ["--drain-mb-s", repr(drain_mb_s)]
     command = tagtide_command(
-        "forward", *sites, "--data", str(data.root), *kafka.arguments(), *log_settings().arguments()
+        "forward", *sites, "--data", str(data.root), *kafka.arguments(), *pace, *log_settings().arguments()
     )
 
     def keep(ended: Stop) -> None:
@@ -106,11 +111,12 @@ def run_forwarder(
     sites: Sequence[Site],
     *,
     kafka: KafkaAccess,
+    drain_bytes_per_s: float | None = None,
     stop: Stop,
     log: Log | None = None,
     monitoring: Monitoring | None = None,
 ) -> None:
-    """Forward the edge log to Kafka until told to stop.
+    """Forward the edge log to Kafka until told to stop; a backlog drains at a bounded pace where one is given.
 
     Raises:
         EdgeLogError: The edge log cannot be read.
@@ -118,7 +124,7 @@ def run_forwarder(
     """
     log = log or Log("forward")
     servers = kafka.cluster().bootstrap_servers
-    with _opened_forwarder(data, sites, kafka, log) as (forwarder, edge):
+    with _opened_forwarder(data, sites, kafka, log, drain_bytes_per_s=drain_bytes_per_s) as (forwarder, edge):
         log.tell("forwarder_started", f"from the edge log in {data.edge} to Kafka at {servers}")
         stats = forwarder.stats
         status = Status(log, lambda: {"publications forwarded": stats.publications, "rows": sum(stats.rows.values())})
@@ -138,7 +144,7 @@ def run_forwarder(
 def forwarding(
     data: DataDirectory, sites: Sequence[Site], kafka: KafkaAccess | None, on_event: OnEvent
 ) -> Iterator[Stop]:
-    """Forward in a thread while the block runs; nothing where `kafka` is `None`.
+    """Forward in a thread while the block runs, as fast as it goes; nothing where `kafka` is `None`.
 
     Yields:
         What tells whether forwarding has failed for good: nothing more will come out of Kafka then.
@@ -181,11 +187,16 @@ def _beside(run: Callable[[Stop], None], name: str) -> Iterator[Stop]:
 
 @contextlib.contextmanager
 def _opened_forwarder(
-    data: DataDirectory, sites: Sequence[Site], kafka: KafkaAccess, on_event: OnEvent
+    data: DataDirectory,
+    sites: Sequence[Site],
+    kafka: KafkaAccess,
+    on_event: OnEvent,
+    *,
+    drain_bytes_per_s: float | None = None,
 ) -> Iterator[tuple["Forwarder", EdgeLog]]:
     from ingest.forward_report import ForwarderConfig
     from ingest.forwarder import Forwarder
 
-    config = ForwarderConfig(cluster=kafka.cluster())
+    config = ForwarderConfig(cluster=kafka.cluster(), drain_bytes_per_s=drain_bytes_per_s)
     with contextlib.closing(EdgeLog.open(data.edge)) as edge:
         yield Forwarder(config, edge, TopicDirectory.of(sites), on_event=on_event), edge

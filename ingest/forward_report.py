@@ -30,6 +30,10 @@ class ForwarderConfig:
     """Publications that make a chunk at most: at one read each, half a second of the busiest edge."""
     read_bytes: int = 4 * 2**20
     """Payload bytes that make a chunk at most: some 30,000 reads, 6 MB of Arrow, for whoever consumes it."""
+    drain_bytes_per_s: float | None = 4e6
+    """Payload bytes per second by which a backlog may shrink; what comes in meanwhile is forwarded on top of it. `None`
+    for no bound. 4 MB/s are some 50,000 reads/s: a third of a core and about 12 Mbit/s of uplink (a read is 30 bytes in
+    Kafka). Eight hours of a store with twenty readers (100 kB/s, 2.9 GB) drain in 12 minutes."""
     in_flight_bytes_limit: int = 32 * 2**20
     """Bytes with the producer at most, give or take a chunk: 0.3 s of a 1 Gbit/s line."""
     in_flight_ranges_limit: int = 64
@@ -62,6 +66,8 @@ class ForwarderStats:
     """Kafka has everything up to this edge offset."""
     read_through: int = 0
     """Last edge offset that was read."""
+    behind_rows: int = 0
+    """Publications in the edge log that were not read yet, when it was last looked."""
     publications: int = 0
     """Publications read, repeats counted again."""
     repeated_publications: int = 0

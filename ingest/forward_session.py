@@ -14,6 +14,7 @@ session begins at the cursor and sends everything behind it again; consumers dro
 
 import functools
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -23,6 +24,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from devices.bulk import TopicDirectory, decode_publications
 from devices.errors import ForwardError
 from devices.publication import LoggedPublication
+from ingest.drain_pace import DrainPace
 from ingest.errors import EdgeLogUnavailableError
 from ingest.forward_report import ForwarderConfig, ForwarderState, ForwarderStats
 from ingest.kafka_cluster import reason_of
@@ -47,6 +49,10 @@ class ForwardedLog(Protocol):
 
     def read(self, after: int, limit_rows: int, limit_bytes: int) -> list[LoggedPublication]:
         """Return the publications behind an offset, in order."""
+        ...
+
+    def count_after(self, offset: int) -> int:
+        """Return how many publications lie behind an offset."""
         ...
 
     def cursor(self, name: str) -> int:
@@ -87,6 +93,7 @@ class ForwardSession:
         name: str,
         kafka_partitions: int,
         record_bytes_limit: int,
+        monotonic: Callable[[], float] = time.monotonic,
         open_producer: Callable[[dict[str, Any]], Producer] | None = None,
     ) -> None:
         """Start a producer behind the edge log's cursor.
@@ -99,6 +106,7 @@ class ForwardSession:
             name: Name of the session, in every record's headers.
             kafka_partitions: Partitions of each topic.
             record_bytes_limit: Largest value of a record, bytes.
+            monotonic: Seconds, of a clock that never goes back: for the pace of a drain.
             open_producer: Makes the producer from librdkafka's settings; librdkafka's own where absent.
         """
         self._config = config
@@ -109,6 +117,8 @@ class ForwardSession:
         self._kafka_partitions = kafka_partitions
         self._record_bytes_limit = record_bytes_limit
         self._outstanding = Outstanding(log.cursor(CURSOR))
+        self._monotonic = monotonic
+        self._pace = DrainPace(config.drain_bytes_per_s, now_s=monotonic())
         self._moved_to = self._outstanding.cursor
         self._unsent: deque[tuple[KafkaRecord, Report]] = deque()
         self._failure: SessionFailedError | None = None
@@ -160,9 +170,16 @@ class ForwardSession:
 
     def _read(self) -> bool:
         """Read, decode and encode the next range; return whether there was one."""
-        found = self._log.read(self._outstanding.sent_through, self._config.read_rows, self._config.read_bytes)
+        sent_through = self._outstanding.sent_through
+        self._stats.behind_rows = self._log.count_after(sent_through)
+        limit_bytes = self._pace.may_read(self._monotonic(), self._stats.behind_rows)
+        if limit_bytes == 0:
+            return False
+        limit_bytes = min(self._config.read_bytes, limit_bytes or self._config.read_bytes)
+        found = self._log.read(sent_through, self._config.read_rows, limit_bytes)
         if not found:
             return False
+        self._pace.read(len(found), sum(len(each.publication.payload) for each in found))
         chunks = decode_publications(found, edge_id=self._log.edge_id, directory=self._directory)
         encoded = [
             encode_chunk(chunk, session=self._name, record_bytes_limit=self._record_bytes_limit) for chunk in chunks

@@ -107,6 +107,7 @@ class Forwarder:
             name=uuid.uuid4().hex[:12],
             kafka_partitions=topics.kafka_partitions,
             record_bytes_limit=self._record_bytes_limit,
+            monotonic=self._monotonic,
         )
         self.stats.sessions += 1
         try:
@@ -128,7 +129,8 @@ class Forwarder:
                 self._tell(EventLevel.WARNING, "kafka_away", text)
             elif now is ForwarderState.FORWARDING:
                 self.stats.problem = None
-                text = f"forwarding from edge offset {self.stats.cursor}"
+                behind = f", {self.stats.behind_rows:,} publications behind" if self.stats.behind_rows else ""
+                text = f"forwarding from edge offset {self.stats.cursor}{behind}"
                 self._tell(EventLevel.INFO, "kafka_forwarding", text, edge_offset=self.stats.cursor)
         return now
 

@@ -1,4 +1,7 @@
-"""Options that bound an edge log, for every command that runs a bridge; `ingest.limits` has what each of them does."""
+"""Options that bound an edge log and how it drains, for every command that runs a bridge or a forwarder.
+
+`ingest.limits` and `ingest.drain_pace` have what each of them does.
+"""
 
 from typing import Annotated
 
@@ -51,7 +54,18 @@ EdgeLogHours = Annotated[
         "rebuilt from here.",
     ),
 ]
+DrainMbS = Annotated[
+    float,
+    typer.Option(
+        "--drain-mb-s",
+        min=0.0,
+        metavar="MB_S",
+        help="How fast a backlog goes to Kafka when that is back, MB of payload a second on top of what comes in; 0 "
+        "for as fast as it goes.",
+    ),
+]
 
+DEFAULT_DRAIN_MB_S = 4.0
 DEFAULT_EDGE_LOG_GIB = _DEFAULT.stored_bytes_max / _GIB
 DEFAULT_BACKLOG_DAYS = _DEFAULT.backlog_age_s_max / 86400
 DEFAULT_DISK_FREE_GIB = _DEFAULT.disk_free_bytes_min / _GIB
@@ -76,3 +90,8 @@ def arguments_of(limits: EdgeLogLimits) -> list[str]:
         *("--disk-free-gib", repr(limits.disk_free_bytes_min / _GIB)),
         *("--edge-log-hours", repr(limits.kept_age_s / 3600)),
     ]
+
+
+def drain_bytes_per_s(drain_mb_s: float) -> float | None:
+    """Return the pace of a drain that a command line gives; `None` for no bound."""
+    return drain_mb_s * 1e6 or None

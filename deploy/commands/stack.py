@@ -18,13 +18,16 @@ from deploy.commands.connections import (
 from deploy.commands.edge_limits import (
     DEFAULT_BACKLOG_DAYS,
     DEFAULT_DISK_FREE_GIB,
+    DEFAULT_DRAIN_MB_S,
     DEFAULT_EDGE_LOG_GIB,
     DEFAULT_EDGE_LOG_HOURS,
     BacklogDays,
     DiskFreeGib,
+    DrainMbS,
     EdgeLogGib,
     EdgeLogHours,
     arguments_of,
+    drain_bytes_per_s,
     limits_of,
 )
 from deploy.commands.options import (
@@ -99,6 +102,7 @@ def up(
     backlog_days: BacklogDays = DEFAULT_BACKLOG_DAYS,
     disk_free_gib: DiskFreeGib = DEFAULT_DISK_FREE_GIB,
     edge_log_hours: EdgeLogHours = DEFAULT_EDGE_LOG_HOURS,
+    drain_mb_s: DrainMbS = DEFAULT_DRAIN_MB_S,
     http: Http = None,
     http_token_file: HttpTokenFile = None,
     log_format: LogStyle = LogFormat.TEXT,
@@ -131,8 +135,9 @@ def up(
         common += cluster.arguments()
     filters = [argument for text in subscribe for argument in ("--subscribe", text)]
     limits = limits_of(edge_log_gib, backlog_days, disk_free_gib, edge_log_hours)
+    bounds = [*arguments_of(limits), "--drain-mb-s", repr(drain_mb_s)]
     commands = {
-        "bridge": tagtide_command("bridge", *common, *broker.arguments(), *filters, *arguments_of(limits)),
+        "bridge": tagtide_command("bridge", *common, *broker.arguments(), *filters, *bounds),
         "jobs": tagtide_command("jobs", *common),
     }
     with served(http, http_token_file, [*commands, *(["forward"] if kafka else [])], log) as monitoring:
@@ -155,6 +160,7 @@ def bridge(
     backlog_days: BacklogDays = DEFAULT_BACKLOG_DAYS,
     disk_free_gib: DiskFreeGib = DEFAULT_DISK_FREE_GIB,
     edge_log_hours: EdgeLogHours = DEFAULT_EDGE_LOG_HOURS,
+    drain_mb_s: DrainMbS = DEFAULT_DRAIN_MB_S,
     http: Http = None,
     http_token_file: HttpTokenFile = None,
     log_format: LogStyle = LogFormat.TEXT,
@@ -183,6 +189,7 @@ def bridge(
             kafka=kafka_access(kafka, kafka_config),
             subscribe=subscribe,
             limits=limits_of(edge_log_gib, backlog_days, disk_free_gib, edge_log_hours),
+            drain_mb_s=drain_mb_s,
             stop=stop,
             log=log,
             monitoring=monitoring,
@@ -194,6 +201,7 @@ def forward(
     site: SiteFiles,
     kafka: RequiredKafka,
     kafka_config: KafkaConfigFile = None,
+    drain_mb_s: DrainMbS = DEFAULT_DRAIN_MB_S,
     http: Http = None,
     http_token_file: HttpTokenFile = None,
     log_format: LogStyle = LogFormat.TEXT,
@@ -213,7 +221,15 @@ def forward(
     assert cluster is not None, "the option is required"
     stop = stop_on_signals()
     with served(http, http_token_file, ["forward"], log) as monitoring:
-        run_forwarder(data_at(data), sites, kafka=cluster, stop=stop, log=log, monitoring=monitoring)
+        run_forwarder(
+            data_at(data),
+            sites,
+            kafka=cluster,
+            drain_bytes_per_s=drain_bytes_per_s(drain_mb_s),
+            stop=stop,
+            log=log,
+            monitoring=monitoring,
+        )
 
 
 def jobs(

@@ -3,7 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.commands.edge_limits import arguments_of, limits_of
+from deploy.commands.edge_limits import DEFAULT_DRAIN_MB_S, arguments_of, drain_bytes_per_s, limits_of
+from ingest.forward_report import ForwarderConfig
+from ingest.kafka_cluster import KafkaCluster
 from ingest.limits import EdgeLogLimits
 from tests.deploy.command_line import commands
 
@@ -17,6 +19,9 @@ def limits_given(command: str, *arguments: str) -> EdgeLogLimits:
 
 
 def test_the_defaults_are_those_of_the_edge_log() -> None:
+    config = ForwarderConfig(cluster=KafkaCluster(bootstrap_servers="localhost:9092"))
+    assert drain_bytes_per_s(DEFAULT_DRAIN_MB_S) == config.drain_bytes_per_s
+    assert drain_bytes_per_s(0) is None
     assert limits_given("up") == limits_given("bridge") == EdgeLogLimits()
 
 

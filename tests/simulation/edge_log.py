@@ -112,6 +112,9 @@ class SimulatedEdgeLog:
     def stored_bytes(self) -> int:
         return self.file.stored_bytes
 
+    def newest_received_us(self) -> int | None:
+        return self.file.rows[-1].publication.received_us if self.file.rows else None
+
     def count_after(self, offset: int) -> int:
         return len(self.file.offsets) - bisect.bisect_right(self.file.offsets, offset)
 
