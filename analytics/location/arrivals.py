@@ -28,7 +28,6 @@ _ABOUT_THE_PAST = (DeviceEventKind.GAP, DeviceEventKind.REPEAT, DeviceEventKind.
 """Findings of our own steps, which a reader that is dark may still cause."""
 
 EMPTY: dict[str, Column] = {
-    "due_s": np.empty(0, dtype=np.int64),
     "time_us": np.empty(0, dtype=np.int64),
     "item": np.empty(0, dtype=np.int32),
     "antenna": np.empty(0, dtype=np.int16),
@@ -49,7 +48,6 @@ def read_rows(arrived: Arrived, items: ItemTable, places: Places) -> dict[str, C
     item = np.full(batch.num_rows, SIGN_OF_LIFE, dtype=np.int32)
     item[locating] = items.numbers_of(batch["epc_hex"].filter(pa.array(locating)))
     columns: dict[str, Column] = {
-        "due_s": -(-times // 1_000_000),
         "time_us": times,
         "item": item,
         "antenna": np.where(locating, antennas, readers).astype(np.int16),
@@ -71,7 +69,6 @@ def life_rows(arrived: Arrived, places: Places) -> dict[str, Column]:
     dark = np.array([kind in _DARK for kind in kinds], dtype=np.bool_)
     times = np.asarray(arrived.effective_us["device_events"], dtype=np.int64)[telling]
     return {
-        "due_s": -(-times // 1_000_000),
         "time_us": times,
         "item": np.where(dark, WENT_DARK, SIGN_OF_LIFE)[telling].astype(np.int32),
         "antenna": readers[telling].astype(np.int16),

@@ -82,7 +82,7 @@ def learn(lessons: Lessons, places: Places, law: RadioLaw, tracks: npt.NDArray[n
 
 def _count_residuals(lessons: Lessons, places: Places, law: RadioLaw, tracks: npt.NDArray[np.void]) -> None:
     real = len(places.antennas)
-    settled = tracks[(tracks["zone"] >= 0) & (tracks["odds"] <= 0)]
+    settled = tracks[(tracks["zone"] >= 0) & (tracks["doubt_us"] == 0)]
     antennas, levels = settled["settled_antenna"], settled["settled_dbm"]
     counts = (settled["settled_weight"] >= HEARD_MIN) & (antennas < real) & np.isfinite(levels)
     item, slot = np.nonzero(counts)

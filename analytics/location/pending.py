@@ -10,7 +10,7 @@ Column = npt.NDArray[Any]
 
 
 class PendingRows:
-    """Columns of equal length. Always there: `time_us`, and `due_s`, the tick in whole seconds that it falls into."""
+    """Columns of equal length. Always there: `time_us`, and `item`, which is below 0 for other kinds of row."""
 
     def __init__(self, columns: Mapping[str, Column]) -> None:
         self._parts: list[Mapping[str, Column]] = [columns]
@@ -18,17 +18,18 @@ class PendingRows:
 
     def add(self, columns: Mapping[str, Column]) -> None:
         """Append rows."""
-        if len(columns["due_s"]):
+        if len(columns["time_us"]):
             self._parts.append(columns)
 
-    def take(self, through_s: int) -> dict[str, Column]:
-        """Remove and return the rows due at or before a tick, ordered by time, then arrival."""
+    def take(self, through_us: int) -> dict[str, Column]:
+        """Remove and return the rows due at or before a time, ordered by time, then kind, then arrival."""
         columns = self.columns()
-        due = columns["due_s"] <= through_s
+        due = columns["time_us"] <= through_us
         if not due.any():
             return dict(self._empty)
         self._parts = [self._empty if due.all() else {name: column[~due] for name, column in columns.items()}]
-        order = np.argsort(columns["time_us"][due], kind="stable")
+        kind = np.minimum(columns["item"][due], 0)
+        order = np.lexsort((-kind, columns["time_us"][due]))
         return {name: column[due][order] for name, column in columns.items()}
 
     def columns(self) -> dict[str, Column]:
@@ -39,4 +40,4 @@ class PendingRows:
 
     def __len__(self) -> int:
         """Count the rows."""
-        return sum(len(part["due_s"]) for part in self._parts)
+        return sum(len(part["time_us"]) for part in self._parts)

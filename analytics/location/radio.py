@@ -13,6 +13,7 @@ nothing on simulated stores, and they need to be known from antennas that did no
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -68,9 +69,8 @@ class RadioLaw:
     file says."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RadioTables:
-    """The law as the filter needs it: arrays of float32."""
+class RadioTables(NamedTuple):
+    """The law as the filter needs it: arrays of float32. A tuple, since that is what kernels take."""
 
     mean_dbm: npt.NDArray[np.float32]
     """A by M: mean RSSI."""

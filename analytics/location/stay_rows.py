@@ -7,9 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from analytics.location.cells import WEIGHT_MIN
 from analytics.location.items import ItemTable
 from analytics.location.places import Floats, Places
-from analytics.location.tracks import DOUBT_SLOTS, SETTLED_SLOTS, TRACK, WEIGHT_MIN
+from analytics.location.stays import Told
+from analytics.location.tracks import DOUBT_SLOTS, SETTLED_SLOTS, TRACK
 from analytics.schemas import LOCATIONS
 from analytics.steps.identity import identify
 from devices.schemas import TIMESTAMP
@@ -32,31 +34,11 @@ class StayRows:
         self._tracks: list[Tracks] = []
         self._numbers: list[Ints] = []
 
-    def add(
-        self,
-        items: npt.NDArray[np.int32],
-        tracks: Tracks,
-        *,
-        as_of_s: int,
-        until_us: Ints | None = None,
-        left_for: Ints | int = NOWHERE,
-    ) -> None:
-        """Add a row for each of some items.
-
-        Args:
-            items: Item numbers.
-            tracks: Their tracks, a copy: zone, start of the stay, revision, confidence and evidence are taken from it.
-            as_of_s: The tick.
-            until_us: End of each stay; absent while they last.
-            left_for: Zone number that each item went on to, or `NOWHERE`.
-        """
-        numbers = np.empty((len(items), 3), dtype=np.int64)
-        numbers[:, 0] = as_of_s * 1_000_000
-        numbers[:, 1] = 0 if until_us is None else until_us
-        numbers[:, 2] = left_for
-        self._items.append(items)
-        self._tracks.append(tracks)
-        self._numbers.append(numbers)
+    def add_told(self, told: Told, count: int) -> None:
+        """Add the first rows of what the kernel told, which may then be overwritten."""
+        self._items.append(told.item[:count].copy())
+        self._tracks.append(told.track[:count].copy())
+        self._numbers.append(np.column_stack([told.as_of_us[:count], told.until_us[:count], told.left_for[:count]]))
 
     def table(self) -> pa.Table:
         """Return the rows in `LOCATIONS` form."""

@@ -145,8 +145,8 @@ def test_one_strange_read_moves_nothing(port: int) -> None:
 
 def test_a_stay_is_restated_as_it_grows_surer() -> None:
     """The row that opens a stay says how sure it was then; a later revision how sure it became."""
-    said = Sayings().read(0, reader="r1", epc_hex=SGTIN).read(11, reader="r1", epc_hex=SGTIN)
-    rows = rows_of(hear(said, 0, 14, 160).mark(170))
+    said = Sayings().read(0, reader="r1", epc_hex=SGTIN).read(16, reader="r1", epc_hex=SGTIN)
+    rows = rows_of(hear(said, 0, 20, 160).mark(170))
     assert opened(rows) == ["denim"]
     assert [row["revision"] for row in rows] == list(range(len(rows)))
     assert 2 <= len(rows) <= 4

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analytics.location.cells import weigh_cells
 from analytics.location.items import ItemTable
 from analytics.location.pending import PendingRows
 from analytics.location.places import CELLS_MAX, Places, map_site
 from analytics.location.radio import NO_RSSI_BIN, RadioLaw, mean_rssi_dbm, physics, tabulate
-from analytics.location.tracks import DOUBT_SLOTS, TRACK, weigh_cells
+from analytics.location.tracks import DOUBT_SLOTS, TRACK
 from devices.site.model import Antenna, Reader, Site, Wall, Zone, ZoneKind
 
 
@@ -144,19 +145,20 @@ def test_a_track_of_nothing_is_zero_bytes() -> None:
     assert not np.frombuffer(np.zeros(1, dtype=TRACK).tobytes(), dtype=np.uint8).any()
 
 
-@given(st.lists(st.tuples(st.integers(1, 50), st.integers(0, 30)), max_size=60))
-def test_pending_rows_come_out_by_time_and_once(steps: list[tuple[int, int]]) -> None:
-    """Rows are held until they are due, and those of one time keep their order of arrival."""
-    held, added, taken = 0, list[tuple[int, int]](), list[tuple[int, int]]()
-    pending = PendingRows({name: np.empty(0, dtype=np.int64) for name in ("due_s", "time_us", "number")})
-    for number, (ahead, advance) in enumerate(steps):
-        due_s = held + ahead
-        columns = {"due_s": due_s, "time_us": due_s * 1_000_000, "number": number}
+@given(st.lists(st.tuples(st.integers(1, 50), st.integers(-2, 1), st.integers(0, 30)), max_size=60))
+def test_pending_rows_come_out_once_by_time_then_kind(steps: list[tuple[int, int, int]]) -> None:
+    """Rows are held until they are due; those of one time and kind keep their order of arrival, and reads go first."""
+    held, added, taken = 0, list[tuple[int, int, int]](), list[tuple[int, int, int]]()
+    pending = PendingRows({name: np.empty(0, dtype=np.int64) for name in ("time_us", "item", "number")})
+    for number, (ahead, item, advance) in enumerate(steps):
+        time_us = held + ahead
+        columns = {"time_us": time_us, "item": item, "number": number}
         pending.add({name: np.array([value]) for name, value in columns.items()})
-        added.append((due_s, number))
+        added.append((time_us, max(0, -item), number))
         held += advance
         out = pending.take(held)
-        rows = list(zip(out["due_s"].tolist(), out["number"].tolist(), strict=True))
+        kinds = [max(0, -item) for item in out["item"].tolist()]
+        rows = list(zip(out["time_us"].tolist(), kinds, out["number"].tolist(), strict=True))
         assert rows == sorted(rows)
         taken += rows
     assert sorted(taken) == sorted(row for row in added if row[0] <= held)

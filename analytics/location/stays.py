@@ -1,0 +1,303 @@
+"""From reads to stays: the kernel that goes through reads in order, and decides after each what to tell.
+
+States of an item are drawn in `analytics.steps.location`; what a read does to a track is `tracks`' business. Belief
+about zones is worked out for items that may be elsewhere than reported; the others are looked at now and then.
+"""
+
+import math
+from typing import NamedTuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from analytics.location.arrivals import SIGN_OF_LIFE, WENT_DARK
+from analytics.location.cells import Floats32, Int16s, Int32s, Int64s, Number, pool_zones, weigh_cells
+from analytics.location.kin import KIN_TRUST_MOVED, count_for, weigh_kin
+from analytics.location.radio import RadioTables
+from analytics.location.tracks import TRACK, Track, Tracks, take_read
+
+OPEN_PROBABILITY = 0.9
+"""An item's first stay opens as soon as one zone is this likely,"""
+OPEN_AFTER_US = 15_000_000
+"""or with the first read this long after its first."""
+MOVED_PROBABILITY = 0.7
+"""A stay ends when another zone is this likely, while the item moves or within `MOVING_US` of it;"""
+REVISED_PROBABILITY = 0.9
+"""and when another zone is this likely without any move: the first estimate was wrong, or the radio law is."""
+MOVING_US = 60_000_000
+"""How long after a move a zone may still be found wanting: where things come to rest shows within some reads."""
+NEW_US = 30_000_000
+"""For this long after a move the belief is worked out after every read,"""
+LOOK_US = 16_000_000
+"""and then every so often: it changes little by a read."""
+KIN_US = 6_000_000
+"""An item that has lain for this long counts among its kin."""
+RESTATE_LOG_ODDS = 1.0
+"""A stay whose confidence has changed by this much since its last row gets another one: it opens as soon as it is
+likely, and how sure it is shows later."""
+SURE = 0.995
+"""Confidence beyond which differences are not worth a row."""
+READER_ALIVE_S = 60
+"""A reader that was heard (a read, a heartbeat) this recently is alive. Heartbeats come every 10 to 60 s."""
+SECOND_US = 1_000_000
+
+
+class Rows(NamedTuple):
+    """Rows as in `arrivals`, in order of time, with the RSSI bin of each."""
+
+    time_us: Int64s
+    item: Int32s
+    antenna: Int16s
+    bin: Int16s
+    rssi_dbm: Floats32
+
+
+class Site(NamedTuple):
+    """What kernels have to know of a site."""
+
+    zone_cells: Int64s
+    """As in `Places`."""
+    area: Floats32
+    """Each zone's share of all cells."""
+    zone_reader: npt.NDArray[np.bool_]
+    """As in `Places`."""
+    antenna_reader: Int64s
+    """As in `Places`."""
+
+
+class Clock(NamedTuple):
+    """What passes with time."""
+
+    tick_s: Int64s
+    """One element: the last whole second that has passed."""
+    reader_heard_s: Int64s
+    """Second in which each reader was last heard, 0 for dark."""
+    zone_alive_s: Int64s
+    """Seconds that each zone's readers have been alive, ever."""
+
+
+class Items(NamedTuple):
+    """What is remembered of each item, by number."""
+
+    tracks: Tracks
+    group: Int32s
+    counts: Int32s
+    """As in `Kin`, like the one before."""
+
+
+class Told(NamedTuple):
+    """Rows of the `locations` table to be: as many as fit."""
+
+    item: Int32s
+    track: Tracks
+    """With zone, start of stay, revision, confidence and evidence of the row."""
+    as_of_us: Int64s
+    until_us: Int64s
+    """0 while a stay lasts."""
+    left_for: Int32s
+    """-1 for nowhere."""
+
+    @classmethod
+    def room(cls, rows: int) -> "Told":
+        """Return room for so many rows."""
+        return cls(
+            item=np.empty(rows, dtype=np.int32),
+            track=np.empty(rows, dtype=TRACK),
+            as_of_us=np.empty(rows, dtype=np.int64),
+            until_us=np.empty(rows, dtype=np.int64),
+            left_for=np.empty(rows, dtype=np.int32),
+        )
+
+
+@numba.njit(cache=True)
+def pass_seconds(site: Site, clock: Clock, until_s: int) -> None:
+    """Let whole seconds pass: count zones' waking time."""
+    zones, readers = site.zone_reader.shape
+    while clock.tick_s[0] < until_s:
+        clock.tick_s[0] += 1
+        for zone in range(zones):
+            for reader in range(readers):
+                if site.zone_reader[zone, reader] and clock.reader_heard_s[reader] + READER_ALIVE_S > clock.tick_s[0]:
+                    clock.zone_alive_s[zone] += 1
+                    break
+
+
+@numba.njit(cache=True)
+def advance(  # noqa: PLR0917 - kernels take their arrays one by one
+    rows: Rows, start: int, stop: int, law: RadioTables, site: Site, clock: Clock, items: Items, told: Told
+) -> tuple[int, int]:
+    """Take in rows, in order.
+
+    Args:
+        rows: Reads, signs of life and readers going dark.
+        start: The first to take in.
+        stop: The first not to take in.
+        law: The radio law.
+        site: The site.
+        clock: Changed.
+        items: Changed.
+        told: Filled from its beginning.
+
+    Returns:
+        The first row that was not taken in, `stop` unless `told` is full; and how many rows were told.
+    """
+    zones = len(site.area)
+    cells = np.zeros(site.zone_cells[zones], dtype=np.float32)
+    powers = np.zeros(len(cells), dtype=np.int32)
+    belief = np.zeros((3, zones), dtype=np.float32)
+    count = 0
+    for row in range(start, stop):
+        if count + 2 > len(told.item):
+            return row, count
+        time_us, item, antenna = rows.time_us[row], rows.item[row], rows.antenna[row]
+        second = -(-time_us // SECOND_US)
+        pass_seconds(site, clock, second - 1)
+        if item == SIGN_OF_LIFE:
+            clock.reader_heard_s[antenna] = second
+        elif item == WENT_DARK:
+            clock.reader_heard_s[antenna] = 0
+        if item < 0:
+            continue
+        clock.reader_heard_s[site.antenna_reader[antenna]] = second
+        track = items.tracks[item]
+        looked, doubted = track.last_us // LOOK_US, track.doubt_us > 0
+        take_read(track, antenna, rows.bin[row], rows.rssi_dbm[row], time_us, law, cells, powers)
+        if track.zone >= 0:
+            track.heard_alive_s = clock.zone_alive_s[track.zone]
+        fresh = track.last_us - track.settled_us < NEW_US
+        if track.zone < 0 or doubted or track.doubt_us > 0 or fresh or track.last_us // LOOK_US != looked:
+            believe(track, items.group[item], items.counts, law, site, cells, powers, belief)
+            before = count
+            count = _decide(track, item, belief[0], told, count)
+            if count > before:
+                track.heard_alive_s = clock.zone_alive_s[track.zone]
+                for place in range(before, count):
+                    told.as_of_us[place] = time_us
+            _count_among_kin(track, items.group[item], items.counts, belief[0])
+    return stop, count
+
+
+@numba.njit(cache=True)
+def believe(  # noqa: PLR0917
+    track: Track,
+    group: int,
+    counts: Int32s,
+    law: RadioTables,
+    site: Site,
+    cells: Floats32,
+    powers: Int32s,
+    belief: Floats32,
+) -> None:
+    """Work out the belief about zones of one item into the first row of `belief`; the others are scratch."""
+    settled, doubt, factors = belief[0], belief[1], belief[2]
+    trust = 1.0 if track.moved == 0 else KIN_TRUST_MOVED
+    weigh_kin(track, group, counts, site.area, trust, factors)
+    weigh_cells(
+        track.settled_antenna, track.settled_weight, track.settled_dbm, law.mean_dbm, law.log_share, cells, powers
+    )
+    track.cell = pool_zones(cells, site.zone_cells, factors, settled)
+    if track.doubt_us > 0:
+        if track.moved == 0:
+            weigh_kin(track, group, counts, site.area, KIN_TRUST_MOVED, factors)
+        weigh_cells(
+            track.doubt_antenna, track.doubt_weight, track.doubt_dbm, law.mean_dbm, law.log_share, cells, powers
+        )
+        pool_zones(cells, site.zone_cells, factors, doubt)
+        odds = np.float32(math.exp(track.odds))
+        for zone in range(len(doubt)):
+            settled[zone] = (settled[zone] + odds * doubt[zone]) / (np.float32(1.0) + odds)
+
+
+@numba.njit(cache=True)
+def _decide(track: Track, item: Number, belief: Floats32, told: Told, count: int) -> int:
+    """Open, end or restate the stay of an item whose belief is known; return how many rows are told now."""
+    best = int(np.argmax(belief))
+    surest, now = belief[best], track.zone
+    if now < 0:
+        if surest < OPEN_PROBABILITY and track.last_us - track.from_us < OPEN_AFTER_US:
+            return count
+        track.zone, track.stated, track.revision = best, surest, 0
+        return _tell(told, count, item, track, 0, -1)
+    moving = track.odds > 0 or track.last_us - track.settled_us < MOVING_US
+    if best != now and surest >= (MOVED_PROBABILITY if moving else REVISED_PROBABILITY):
+        until_us = max(_left_us(track), track.from_us + 1)
+        track.revision += 1
+        count = _tell(told, count, item, track, until_us, best)
+        track.from_us, track.zone, track.stated, track.revision = until_us, best, surest, 0
+        return _tell(told, count, item, track, 0, -1)
+    if not moving and abs(_log_odds(belief[now]) - _log_odds(track.stated)) >= RESTATE_LOG_ODDS:
+        track.stated = belief[now]
+        track.revision += 1
+        return _tell(told, count, item, track, 0, -1)
+    return count
+
+
+@numba.njit(cache=True)
+def _left_us(track: Track) -> Number:
+    """Return when an item left the zone that it is reported in.
+
+    That is the first read of the doubt that moved it, or of the move that just ended; where the estimate is revised
+    without a move, the revision itself.
+    """
+    if track.odds > 0:
+        return np.int64(track.doubt_us)
+    return np.int64(track.settled_us if track.settled_us > track.from_us else track.last_us)
+
+
+@numba.njit(cache=True)
+def _log_odds(probability: float) -> float:
+    bounded = min(max(probability, 1.0 - SURE), SURE)
+    return math.log(bounded / (1.0 - bounded))
+
+
+@numba.njit(cache=True)
+def _tell(told: Told, count: int, item: Number, track: Track, until_us: Number, left_for: Number) -> int:  # noqa: PLR0917
+    told.item[count] = item
+    told.track[count] = track
+    told.until_us[count] = until_us
+    told.left_for[count] = left_for
+    return count + 1
+
+
+@numba.njit(cache=True)
+def _count_among_kin(track: Track, group: int, counts: Int32s, belief: Floats32) -> None:
+    """Let an item that lies somewhere count for its likeliest zone."""
+    best = int(np.argmax(belief))
+    lies = track.doubt_us == 0 and track.last_us - track.settled_us >= KIN_US
+    count_for(track, group, counts, best, belief[best] if lies else 0.0)
+
+
+@numba.njit(cache=True)
+def depart(  # noqa: PLR0917
+    found: Int32s, law: RadioTables, site: Site, clock: Clock, items: Items, told: Told
+) -> None:
+    """End the stays of items that are gone, and forget what was believed of them; `told` has a row for each."""
+    cells = np.zeros(site.zone_cells[len(site.area)], dtype=np.float32)
+    powers = np.zeros(len(cells), dtype=np.int32)
+    belief = np.zeros((3, len(site.area)), dtype=np.float32)
+    for place in range(len(found)):
+        item = found[place]
+        track, group = items.tracks[item], items.group[item]
+        believe(track, group, items.counts, law, site, cells, powers, belief)
+        track.stated = belief[0, track.zone]
+        track.revision += 1
+        _tell(told, place, item, track, max(track.last_us, track.from_us + 1), -1)
+        told.as_of_us[place] = clock.tick_s[0] * SECOND_US
+        count_for(track, group, items.counts, 0, 0.0)
+        _forget(track)
+
+
+@numba.njit(cache=True)
+def _forget(track: Track) -> None:
+    """Make a track that of an item of which nothing is known."""
+    track.from_us = track.last_us = track.settled_us = track.doubt_us = track.heard_alive_s = 0
+    track.zone = -1
+    track.last_antenna = track.cell = track.revision = track.moved = track.kin_zone = track.kin_weight = 0
+    track.stated = track.gap_s = track.odds = track.odds_before = np.float32(0.0)
+    track.settled_antenna[:] = 0
+    track.settled_weight[:] = np.float32(0.0)
+    track.settled_dbm[:] = np.float32(0.0)
+    track.doubt_antenna[:] = 0
+    track.doubt_weight[:] = np.float32(0.0)
+    track.doubt_dbm[:] = np.float32(0.0)
