@@ -18,6 +18,7 @@ from deploy.telemetry.forward_figures import FORWARD_ROUND_S, forward_looks
 from deploy.telemetry.monitoring import Monitoring
 from deploy.telemetry.report import Progress
 from devices.bulk import TopicDirectory
+from devices.documents import PAYLOAD_BYTES_MAX
 from devices.events import OnEvent
 from devices.site.model import Site
 from ingest.bridge import Bridge, BridgeConfig
@@ -38,6 +39,7 @@ def run_bridge(
     kafka: KafkaAccess | None,
     subscribe: Sequence[str],
     limits: EdgeLogLimits | None = None,
+    payload_bytes_max: int = PAYLOAD_BYTES_MAX,
     drain_mb_s: float | None = None,
     stop: Stop,
     log: Log | None = None,
@@ -52,7 +54,11 @@ def run_bridge(
     """
     log = log or Log("bridge")
     config = BridgeConfig(
-        mqtt_url=mqtt.url, security=mqtt.security, topic_filters=tuple(subscribe), log=limits or EdgeLogLimits()
+        mqtt_url=mqtt.url,
+        security=mqtt.security,
+        topic_filters=tuple(subscribe),
+        log=limits or EdgeLogLimits(),
+        payload_bytes_max=payload_bytes_max,
     )
     with contextlib.closing(EdgeLog.open(data.edge)) as edge:
         edge.claim_writer()  # before anything is started beside it

@@ -13,6 +13,7 @@ from devices.directory import Route, TopicDirectory
 from devices.documents import reject_of
 from devices.errors import DecodeError
 from devices.observations import Decoded, Reject
+from devices.oversized import oversized_reject
 from devices.publication import CAPTURE_PROBLEM_TOPIC, CLOCK_TOPIC, LoggedPublication, Publication
 
 __all__ = ["PUBLICATION_BYTES_MAX", "TopicDirectory", "decode_publications"]
@@ -57,6 +58,9 @@ def decode_publications(
             if publication.topic == CLOCK_TOPIC:
                 clock.append(ClockMark(edge_offset=logged.edge_offset, received_us=publication.received_us))
                 continue
+            if (found := oversized_reject(publication)) is not None:
+                _add_oversized(rows, logged.edge_offset, *found, directory)
+                continue
             if publication.topic == BRIDGE_TOPIC and _add_bridge_events(rows, logged, directory):
                 continue
             site, source, decoded = None, None, Decoded(rejects=[_reject_without_route(publication)])
@@ -80,6 +84,22 @@ def _decode(route: Route, publication: Publication) -> Decoded:
         # it; the reject keeps the bytes and the name of the bug, and a replay after the release brings the rows back.
         reason = ascii(f"the {route.source.profile} decoder failed: {type(error).__name__}: {error}")
         return Decoded(rejects=[Reject(reason_code="decoder_bug", reason=reason)])
+
+
+def _add_oversized(
+    rows: dict[str | None, SiteRows],
+    edge_offset: int,
+    publication: Publication,
+    reject: Reject,
+    directory: TopicDirectory,
+) -> None:
+    """Add the reject of a publication that the bridge kept only the beginning of, where its topic belongs."""
+    route = directory.route(publication.topic)
+    site, source = (None, None) if route is None else (route.source.site, route.source)
+    if site not in rows:
+        rows[site] = SiteRows(site)
+    logged = LoggedPublication(edge_offset=edge_offset, publication=publication)
+    rows[site].add(logged, source, Decoded(rejects=[reject]))
 
 
 def _add_bridge_events(rows: dict[str | None, SiteRows], logged: LoggedPublication, directory: TopicDirectory) -> bool:

@@ -24,7 +24,9 @@ from threading import Event
 from typing import TypeVar
 
 from devices.bridge_record import BRIDGE_TOPIC, away_payload
+from devices.documents import PAYLOAD_BYTES_MAX
 from devices.errors import EdgeLogError, Recovery
+from devices.oversized import oversized
 from devices.publication import CLOCK_TOPIC, Publication
 from ingest.absence import Absence
 from ingest.bridge_report import HEARD_TOPICS_MAX, BridgeEvent, BridgeState, BridgeStats, EventLevel
@@ -75,6 +77,9 @@ class BridgeConfig:
     """A silent connection is pinged after this long, seconds."""
     security: MqttSecurity = field(default_factory=MqttSecurity)
     """Certificates and password for the broker."""
+    payload_bytes_max: int = PAYLOAD_BYTES_MAX
+    """Of a larger payload only the beginning is stored, and it becomes a reject: what no decoder takes anyhow. The
+    shipped broker lets through 10 MiB, a reader's largest report (10,000 reads of 100 bytes) is 1 MB."""
     window: WindowLimits = field(default_factory=WindowLimits)
     """Bounds of what may wait for its commit."""
     log: EdgeLogLimits = field(default_factory=EdgeLogLimits)
@@ -124,6 +129,7 @@ class Bridge:
             url=config.mqtt_url,
             client_id=config.client_id or f"tagtide-{log.edge_id[:15]}",
             keepalive_s=config.keepalive_s,
+            payload_bytes_max=config.payload_bytes_max,
             security=config.security,
         )
         self._session = MqttSession(
@@ -421,6 +427,11 @@ class Bridge:
             qos=delivery.qos,
             retained=delivery.retained,
         )
+        if delivery.cut_from_bytes is not None:
+            self.stats.oversized += 1
+            text = f"a publication of {delivery.cut_from_bytes:,} bytes on {delivery.topic}: only its beginning is kept"
+            self._tell(EventLevel.WARNING, "publication_oversized", text)
+            publication = oversized(publication, delivery.cut_from_bytes)
         self._window.receive(publication, packet_id=delivery.packet_id, now_us=now_us)
         self.stats.received += 1
         self.stats.received_bytes += len(delivery.payload)

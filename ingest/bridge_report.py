@@ -35,6 +35,8 @@ class BridgeStats:
     """Publications that arrived."""
     received_bytes: int = 0
     """Payload bytes of these."""
+    oversized: int = 0
+    """Of these, larger than is taken: their beginning is stored, and they become rejects."""
     redelivered: int = 0
     """Of these, flagged by the broker as delivered before (DUP)."""
     left_to_broker: int = 0

@@ -39,6 +39,8 @@ class SessionConfig:
     memory alone, and one bridge a broker is no crowd."""
     unacknowledged_max: int = 1000
     """Publications of our own that may be on their way without the broker's PUBACK."""
+    payload_bytes_max: int | None = None
+    """Of a larger payload only the beginning is delivered; `None` delivers all of any."""
     security: MqttSecurity = field(default_factory=MqttSecurity)
     """Certificates and password."""
 

@@ -6,7 +6,10 @@ each (measured: 40 us of 54); cut from what one read brought, they cost three. A
 
 import msgspec
 
+from devices.oversized import KEPT_BYTES
+
 _PUBLISH = 3  # packet type, in the upper half of a packet's first byte
+_REMAINING_LENGTH_MAX = 2**28  # MQTT 3.1.1, 2.2.3: no body of a packet is longer
 _TOPICS_MAX = 10_000  # decoded topics that are remembered: a site has some hundred
 
 
@@ -29,12 +32,23 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Whether the broker says that it may have delivered this before (DUP)."""
     retained: bool
     """Whether the broker had kept it from an earlier time."""
+    cut_from_bytes: int | None = None
+    """How large the payload was, where only its beginning is here; `None` where it is whole."""
 
 
 class PacketBuffer:
     """Takes bytes in any portions and gives packets out, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, payload_bytes_max: int | None = None) -> None:
+        """Begin empty.
+
+        Args:
+            payload_bytes_max: Of a larger payload only the beginning is kept, and memory is bounded by this; `None`
+                keeps all of any.
+        """
+        self._payload_bytes_max = payload_bytes_max if payload_bytes_max is not None else _REMAINING_LENGTH_MAX
+        self._cut_from_bytes: int | None = None  # the packet at the position has, or had, so large a payload
+        self._passing_bytes = 0  # of it, what is still to come and is not kept
         self._bytes = b""
         self._position = 0
         self._pieces: list[bytes] = []
@@ -45,11 +59,18 @@ class PacketBuffer:
     def clear(self) -> None:
         """Forget everything: a connection has ended."""
         self._bytes = b""
-        self._position = self._pieces_bytes = self._missing_bytes = 0
+        self._position = self._pieces_bytes = self._missing_bytes = self._passing_bytes = 0
+        self._cut_from_bytes = None
         self._pieces.clear()
 
     def feed(self, data: bytes) -> None:
         """Add what was read from the connection."""
+        if self._passing_bytes:
+            passed = min(self._passing_bytes, len(data))
+            self._passing_bytes -= passed
+            data = data[passed:]
+            if not data:
+                return
         self._pieces.append(data)
         self._pieces_bytes += len(data)
         if self._pieces_bytes >= self._missing_bytes:  # else a large packet is still coming: join its pieces once
@@ -77,9 +98,11 @@ class PacketBuffer:
             raise MalformedPacketError("a PUBLISH packet breaks the protocol")
         raw_topic = data[begin + 2 : topic_end]
         self._position = end
+        cut_from_bytes, self._cut_from_bytes = self._cut_from_bytes, None
         return Delivery(
             topic=self._topics.get(raw_topic) or self._topic(raw_topic),
-            payload=data[payload_begin:end],
+            payload=data[payload_begin:end] if cut_from_bytes is None else data[payload_begin:end][:KEPT_BYTES],
+            cut_from_bytes=cut_from_bytes,
             qos=qos,
             packet_id=packet_id,
             redelivered=bool(flags & 8),
@@ -120,10 +143,38 @@ class PacketBuffer:
             else:
                 raise MalformedPacketError("a packet's length has more than four bytes")
         end = begin + length
-        if end > len(data):
-            self._missing_bytes = end - len(data)
+        if length > self._payload_bytes_max and data[position] >> 4 == _PUBLISH:
+            end = self._cut(begin, end)
+        if end > len(data) or self._passing_bytes:
+            self._missing_bytes = max(0, end - len(data))
             return None
         return begin, end
+
+    def _cut(self, begin: int, end: int) -> int:
+        """Where a publication's payload is larger than we take, keep its beginning and pass over the rest.
+
+        Returns:
+            Where its body ends in the buffer.
+        """
+        data = self._bytes
+        if len(data) < begin + 2:
+            return end
+        topic_bytes = int.from_bytes(data[begin : begin + 2], "big")
+        payload_begin = begin + 2 + topic_bytes + (2 if data[self._position] & 6 else 0)
+        payload_bytes = end - payload_begin
+        if payload_bytes <= self._payload_bytes_max:
+            return end
+        kept_end = min(end, payload_begin + KEPT_BYTES)
+        if self._cut_from_bytes is not None:
+            return kept_end  # the rest is being passed over, or has been
+        if len(data) >= end:
+            self._cut_from_bytes = payload_bytes
+            return end
+        if len(data) >= kept_end:
+            self._cut_from_bytes = payload_bytes
+            self._passing_bytes = end - len(data)
+            self._bytes = data[:kept_end]
+        return kept_end
 
     def _topic(self, raw: bytes) -> str:
         topic = raw.decode("utf-8", "backslashreplace")

@@ -177,7 +177,7 @@ class MqttSession:
         self._client = self._new_wire(open_wire)
         self._unsent = bytearray()
         self._unsent_cut = False  # the last send ended inside a packet of ours: nothing else may be written
-        self._packets = PacketBuffer()
+        self._packets = PacketBuffer(payload_bytes_max=config.payload_bytes_max)
         self._ran_dry = True  # everything that was read from the socket has been dealt with
         self._attempts = 0
         self._open = False

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from devices.documents import PAYLOAD_BYTES_MAX
 from ingest.limits import EdgeLogLimits
 
 _GIB = 2**30
@@ -31,6 +32,17 @@ BacklogDays = Annotated[
         metavar="DAYS",
         rich_help_panel="Bounds of the edge log",
         help="How far back what the jobs or Kafka still need may go.",
+    ),
+]
+PayloadMib = Annotated[
+    float,
+    typer.Option(
+        "--payload-mib",
+        min=0.001,
+        max=256,
+        metavar="MIB",
+        rich_help_panel="Bounds of the edge log",
+        help="Largest payload that is kept whole. Of a larger one the beginning is kept, as a reject.",
     ),
 ]
 DiskFreeGib = Annotated[
@@ -69,6 +81,7 @@ DEFAULT_DRAIN_MB_S = 4.0
 DEFAULT_EDGE_LOG_GIB = _DEFAULT.stored_bytes_max / _GIB
 DEFAULT_BACKLOG_DAYS = _DEFAULT.backlog_age_s_max / 86400
 DEFAULT_DISK_FREE_GIB = _DEFAULT.disk_free_bytes_min / _GIB
+DEFAULT_PAYLOAD_MIB = PAYLOAD_BYTES_MAX / 2**20
 DEFAULT_EDGE_LOG_HOURS = _DEFAULT.kept_age_s / 3600
 
 

@@ -62,6 +62,8 @@ def _checked_filters(filters: list[str]) -> list[str]:
         wild = [level for level in levels if "#" in level or "+" in level]
         if not text or "\0" in text or any(level not in {"#", "+"} for level in wild) or "#" in levels[:-1]:
             raise typer.BadParameter(f"'{text}' is not an MQTT topic filter: + stands for a level, # for the rest")
+        if levels[0] == "$tagtide":
+            raise typer.BadParameter(f"'{text}' is for a bridge's own records: nobody else may write them")
     return filters
 
 

@@ -21,11 +21,13 @@ from deploy.commands.edge_limits import (
     DEFAULT_DRAIN_MB_S,
     DEFAULT_EDGE_LOG_GIB,
     DEFAULT_EDGE_LOG_HOURS,
+    DEFAULT_PAYLOAD_MIB,
     BacklogDays,
     DiskFreeGib,
     DrainMbS,
     EdgeLogGib,
     EdgeLogHours,
+    PayloadMib,
     arguments_of,
     drain_bytes_per_s,
     limits_of,
@@ -101,6 +103,7 @@ def up(
     edge_log_gib: EdgeLogGib = DEFAULT_EDGE_LOG_GIB,
     backlog_days: BacklogDays = DEFAULT_BACKLOG_DAYS,
     disk_free_gib: DiskFreeGib = DEFAULT_DISK_FREE_GIB,
+    payload_mib: PayloadMib = DEFAULT_PAYLOAD_MIB,
     edge_log_hours: EdgeLogHours = DEFAULT_EDGE_LOG_HOURS,
     drain_mb_s: DrainMbS = DEFAULT_DRAIN_MB_S,
     http: Http = None,
@@ -135,7 +138,7 @@ def up(
         common += cluster.arguments()
     filters = [argument for text in subscribe for argument in ("--subscribe", text)]
     limits = limits_of(edge_log_gib, backlog_days, disk_free_gib, edge_log_hours)
-    bounds = [*arguments_of(limits), "--drain-mb-s", repr(drain_mb_s)]
+    bounds = [*arguments_of(limits), "--payload-mib", repr(payload_mib), "--drain-mb-s", repr(drain_mb_s)]
     commands = {
         "bridge": tagtide_command("bridge", *common, *broker.arguments(), *filters, *bounds),
         "jobs": tagtide_command("jobs", *common),
@@ -159,6 +162,7 @@ def bridge(
     edge_log_gib: EdgeLogGib = DEFAULT_EDGE_LOG_GIB,
     backlog_days: BacklogDays = DEFAULT_BACKLOG_DAYS,
     disk_free_gib: DiskFreeGib = DEFAULT_DISK_FREE_GIB,
+    payload_mib: PayloadMib = DEFAULT_PAYLOAD_MIB,
     edge_log_hours: EdgeLogHours = DEFAULT_EDGE_LOG_HOURS,
     drain_mb_s: DrainMbS = DEFAULT_DRAIN_MB_S,
     http: Http = None,
@@ -189,6 +193,7 @@ def bridge(
             kafka=kafka_access(kafka, kafka_config),
             subscribe=subscribe,
             limits=limits_of(edge_log_gib, backlog_days, disk_free_gib, edge_log_hours),
+            payload_bytes_max=round(payload_mib * 2**20),
             drain_mb_s=drain_mb_s,
             stop=stop,
             log=log,

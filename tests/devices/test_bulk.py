@@ -14,6 +14,7 @@ from devices.chunk import Chunk, ClockMark
 from devices.directory import Route, TopicDirectoryError
 from devices.documents import PAYLOAD_BYTES_MAX
 from devices.observations import Decoded, Source, TagRead
+from devices.oversized import KEPT_BYTES, oversized
 from devices.publication import CAPTURE_PROBLEM_TOPIC, CLOCK_TOPIC, LoggedPublication, Publication
 from devices.schemas import STREAMS
 from devices.site.model import Antenna, Feed, Reader, Sensor, Shelf, Site
@@ -140,6 +141,35 @@ def test_sites_are_told_apart_and_cover_the_same_range() -> None:
     assert column(chunks["b"], "reads", "edge_offset") == [70]
 
 
+CLAIMS = {"site": "b", "reader": "r1", "source": "r1", "source_id": "r1", "hostname": "r1", "mqtt_topic": "b/r1"}
+"""What a payload may say about who sends it; all of it names another device than the topic does."""
+
+
+@pytest.mark.parametrize(
+    ("topic", "source", "payload"),
+    [
+        ("a/r1", "r1", {"eventType": "tagInventory", "tagInventoryEvent": {"epcHex": "AB12"}, "timestamp": TIME}),
+        ("a/r1", "r1", {"eventType": "antennaDisconnected", "antennaDisconnectedEvent": {"antennaPort": 1}}),
+        ("a/r2", "r2", {"type": "SIMPLE", "timestamp": TIME, "data": {"idHex": "AB12", "hostName": "r1"}}),
+        ("b/t", "t", {"type": "read", "epc": "AB12"}),
+        ("b/t", "t", {"type": "measurement", "quantity": "mass", "value": 1}),
+        ("b/t", "t", {"type": "status", "status": "connected"}),
+        ("b/erp", "erp", {"type": "sale", "epc": "AB12", "quantity": 1}),
+        ("a/sh/mass", "sh", {"mass": 1}),
+    ],
+)
+def test_a_device_cannot_speak_for_another(topic: str, source: str, payload: dict[str, object]) -> None:
+    """Identity is the topic's, which the broker's access list guards; a claim in a payload moves nothing."""
+    site = topic[0]
+    claims = {**CLAIMS, "site": "a" if site == "b" else "b"}
+    chunks = decode((topic, json.dumps(payload | claims).encode()))
+    assert list(chunks) == [site]
+    assert chunks[site].rows > 0
+    for name in chunks[site].batches:
+        assert set(column(chunks[site], name, "reader" if name == "reads" else "source")) == {source}
+        assert set(column(chunks[site], name, "site")) == {site}
+
+
 def test_a_site_without_rows_has_no_chunk() -> None:
     assert decode(("a/r1", b"[]")) == {}
     assert list(decode(("b/r1", batch_of("AB12")))) == ["b"]
@@ -202,6 +232,26 @@ def test_a_partly_bad_publication_keeps_its_bytes_once() -> None:
 def test_a_payload_over_the_limit_is_rejected() -> None:
     chunk = decode(("b/r1", b"[" * (PAYLOAD_BYTES_MAX + 1)))["b"]
     assert column(chunk, "rejects", "reason_code") == ["payload_too_large"]
+
+
+@pytest.mark.parametrize(
+    ("topic", "site", "source"), [("b/r1", "b", "r1"), ("who/knows/it", None, None), ("/", None, None)]
+)
+def test_what_the_bridge_kept_of_an_oversized_publication_is_a_reject_where_it_belongs(
+    topic: str, site: str | None, source: str | None
+) -> None:
+    came = Publication(topic=topic, payload=b"x" * 100_000, received_us=RECEIVED_US)
+    kept = oversized(came, 123_456_789)
+    chunk = decode((kept.topic, kept.payload), ("b/r1", batch_of("AB12")))[site]
+    (row,) = chunk.batch("rejects").to_pylist()
+    assert (row["site"], row["source"], row["topic"]) == (site, source, topic)
+    assert (row["reason_code"], row["bytes"]) == ("payload_too_large", b"x" * KEPT_BYTES)
+    assert "123456789 bytes" in row["reason"]
+
+
+@pytest.mark.parametrize("topic", ["$tagtide/oversized/", "$tagtide/oversized/x/b/r1", "$tagtide/oversized/12"])
+def test_a_topic_that_only_looks_like_an_oversized_one_is_unknown(topic: str) -> None:
+    assert column(decode((topic, b"x"))[None], "rejects", "reason_code") == ["topic_unknown"]
 
 
 def test_a_decoders_bug_costs_one_publication() -> None:

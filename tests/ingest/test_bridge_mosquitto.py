@@ -232,3 +232,19 @@ def test_a_silent_site_has_a_clock_after_its_first_publication(mosquitto: LocalB
     assert {tick.topic for tick in ticks} == {CLOCK_TOPIC}
     steps_us = [later.received_us - earlier.received_us for earlier, later in zip([first, *ticks], ticks, strict=False)]
     assert all(step_us >= 990_000 for step_us in steps_us)
+
+
+def test_of_an_oversized_publication_the_beginning_is_stored_and_acknowledged(
+    mosquitto: LocalBroker, tmp_path: Path
+) -> None:
+    """Unacknowledged it would come again with every connection and hold up what is behind it."""
+    sent = [("reads", b"before"), ("reads", b"x" * 300_000), ("reads", b"behind")]
+    with RunningBridge(mosquitto, tmp_path, payload_bytes_max=100_000) as running:
+        eventually(running.is_receiving, "the bridge is connected")
+        publish(mosquitto, sent)
+        eventually(lambda: running.stats.acknowledged == 3, "all of it is acknowledged")
+        rows = [row.publication for row in running.log.read(0, 10, 10**6) if row.publication.topic != CLOCK_TOPIC]
+    assert [row.payload for row in rows] == [b"before", b"x" * 2**16, b"behind"]
+    assert rows[1].topic == "$tagtide/oversized/300000/reads"
+    assert running.stats.oversized == 1
+    assert running.codes().count("publication_oversized") == 1

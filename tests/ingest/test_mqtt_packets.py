@@ -3,12 +3,14 @@
 import inspect
 import itertools
 import struct
+import tracemalloc
 
 import paho.mqtt.client as paho
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from devices.oversized import KEPT_BYTES
 from ingest.mqtt_packets import Delivery, MalformedPacketError, PacketBuffer
 
 CONNACK = b"\x20\x02\x00\x00"
@@ -148,3 +150,62 @@ def test_paho_reads_through_the_method_that_the_session_replaces() -> None:
     assert "self._sock_recv(" in inspect.getsource(paho.Client._packet_read)
     assert list(inspect.signature(paho.Client._sock_recv).parameters) == ["self", "bufsize"]
     assert "_sock_recv" not in inspect.getsource(paho.Client.reconnect)
+
+
+@settings(max_examples=30)
+@given(
+    sizes=st.lists(st.one_of(st.integers(0, 200), st.integers(65_000, 300_000)), min_size=1, max_size=4),
+    qos=st.sampled_from([0, 1]),
+    portion=st.sampled_from([1_000, 65_536, 10**7]),
+    limit=st.sampled_from([100, 70_000, 100_000]),
+)
+def test_of_a_payload_over_the_limit_the_beginning_is_kept(
+    sizes: list[int], qos: int, portion: int, limit: int
+) -> None:
+    """Whatever the portions, and the neighbours come out whole."""
+    sent = [delivery(bytes(range(256)) * (size // 256) + bytes(size % 256), qos=qos) for size in sizes]
+    stream = b"".join(publish(one) + PINGRESP for one in sent)
+    buffer = PacketBuffer(payload_bytes_max=limit)
+    found: list[Delivery | bytes] = []
+    for begin in range(0, len(stream), portion):
+        buffer.feed(stream[begin : begin + portion])
+        found += drain(buffer)
+    assert found[1::2] == [PINGRESP] * len(sent)
+    for one, whole in zip(found[::2], sent, strict=True):
+        assert isinstance(one, Delivery)
+        assert (one.topic, one.packet_id) == (whole.topic, whole.packet_id)
+        if len(whole.payload) > limit:
+            assert one.cut_from_bytes == len(whole.payload)
+            assert one.payload == whole.payload[:KEPT_BYTES]
+        else:
+            assert (one.cut_from_bytes, one.payload) == (None, whole.payload)
+
+
+def test_a_huge_payload_takes_no_memory() -> None:
+    """MQTT allows 256 MB, and a broker that is not ours may let it through."""
+    size = 50 * 2**20
+    empty = publish(delivery(b""))
+    header = packet(empty[0], bytes(len(empty) - 2 + size))[:5]  # with the length of a packet that large
+    buffer = PacketBuffer(payload_bytes_max=2**20)
+    tracemalloc.start()
+    buffer.feed(header + empty[2:])
+    for _ in range(size // 2**16):
+        assert buffer.next_delivery() is None
+        buffer.feed(bytes(2**16))
+    buffer.feed(publish(delivery(b"next")))
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    first, second = drain(buffer)
+    assert isinstance(first, Delivery)
+    assert (first.cut_from_bytes, first.payload) == (size, bytes(KEPT_BYTES))
+    assert second == delivery(b"next")
+    assert peak_bytes < 2**20
+
+
+def test_a_connection_that_ends_amid_a_huge_payload_leaves_nothing() -> None:
+    buffer = PacketBuffer(payload_bytes_max=100)
+    buffer.feed(publish(delivery(bytes(200_000)))[:150_000])
+    assert drain(buffer) == []
+    buffer.clear()
+    buffer.feed(publish(delivery(b"new")))
+    assert drain(buffer) == [delivery(b"new")]
