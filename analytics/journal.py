@@ -80,19 +80,13 @@ class Journal:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(path.with_suffix(".lock"))
-            self._db = sqlite3.connect(path, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            found = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if found not in (0, JOURNAL_VERSION):
-                raise JournalError(
-                    f"{path} has journal version {found}, this Tagtide reads {JOURNAL_VERSION}",
-                    hint="run the Tagtide that wrote it, or replay the edge log into a new data directory",
-                )
-            self._db.executescript(_SCHEMA)
-            self._db.execute(f"PRAGMA user_version={JOURNAL_VERSION}")
-        except (OSError, sqlite3.Error) as error:
+        except OSError as error:
             raise JournalError(f"cannot open the journal {path}: {error}", hint=_hint(error)) from error
+        try:
+            self._db = _opened(path)
+        except BaseException:
+            os.close(self._lock)
+            raise
 
     def plan(self, plan: EpochPlan) -> None:
         """Record an epoch durably, before any of it is committed to the lake.
@@ -235,6 +229,28 @@ def _retry(path: Path, cause: sqlite3.Error) -> JournalError:
     error = JournalError(f"cannot write the journal {path}: {cause}", hint="free disk space; writing goes on by itself")
     error.recovery = Recovery.RETRY
     return error
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    db = None
+    try:
+        db = sqlite3.connect(path, isolation_level=None)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        found = db.execute("PRAGMA user_version").fetchone()[0]
+        if found in (0, JOURNAL_VERSION):
+            db.executescript(_SCHEMA)
+            db.execute(f"PRAGMA user_version={JOURNAL_VERSION}")
+            return db
+    except sqlite3.Error as error:
+        if db is not None:
+            db.close()
+        raise JournalError(f"cannot open the journal {path}: {error}", hint=_hint(error)) from error
+    db.close()
+    raise JournalError(
+        f"{path} has journal version {found}, this Tagtide reads {JOURNAL_VERSION}",
+        hint="run the Tagtide that wrote it, or replay the edge log into a new data directory",
+    )
 
 
 def _plan(epoch: int, position: bytes, through: bytes) -> EpochPlan:

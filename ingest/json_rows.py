@@ -46,7 +46,7 @@ def decode_rows(stream: str, values: Sequence[bytes]) -> pa.RecordBatch:
         rows = [decoder.decode(value) for value in values]
         columns = [_column([getattr(row, field.name) for row in rows], field.type) for field in schema]
         return pa.RecordBatch.from_arrays(columns, schema=schema)
-    except (msgspec.MsgspecError, pa.ArrowException, binascii.Error, ValueError) as error:
+    except (msgspec.MsgspecError, pa.ArrowException, binascii.Error, ValueError, RecursionError) as error:
         raise KafkaRecordError(f"a row of {stream} cannot be decoded: {error}") from error
 
 

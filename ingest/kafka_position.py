@@ -81,7 +81,7 @@ def decode_position(token: bytes) -> KafkaPosition:
     """
     try:
         found = msgspec.json.decode(token, type=_Token)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise KafkaPositionError(f"not a position in Kafka: {token[:80]!r}: {error}") from error
     if found.version != _VERSION or not found.next_offsets.keys() <= set(TOPICS):
         raise KafkaPositionError(

@@ -21,6 +21,7 @@ fragments, which have a header `fragment` (`1/3`, `2/3`, `3/3`) and follow each 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import msgspec
 import pyarrow as pa
@@ -29,6 +30,7 @@ from devices.chunk import Chunk, ClockMark
 from devices.schemas import SCHEMA_VERSION, STREAMS
 from ingest.json_rows import decode_rows, encode_rows
 from ingest.kafka_errors import KafkaRecordError, KafkaRecordVersionError
+from ingest.row_checks import check_rows, check_time
 
 PROGRESS_TOPIC = "edge_progress"
 """Topic of the progress records."""
@@ -239,7 +241,7 @@ def decode_progress(value: bytes | None) -> Progress:
     try:
         _check_version(_VERSION.decode(value or b"").schema_version)
         progress = _PROGRESS.decode(value or b"")
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise KafkaRecordError(f"the progress record cannot be decoded: {error}") from error
     _check_range(progress.first_offset, progress.last_offset)
     unknown = progress.topics.keys() - STREAMS.keys()
@@ -249,6 +251,11 @@ def decode_progress(value: bytes | None) -> Progress:
         share.records < 1 or share.last_kafka_offset < share.first_kafka_offset for share in progress.topics.values()
     ):
         raise KafkaRecordError("the progress record counts no records on a topic that it names")
+    offsets = [progress.first_offset - 1, *(mark.edge_offset for mark in progress.clock), progress.last_offset + 1]
+    if any(earlier >= later for earlier, later in pairwise(offsets)):
+        raise KafkaRecordError("the progress record's clock marks are not in their chunk, or out of order")
+    for mark in progress.clock:
+        check_time("a clock mark", mark.received_us, mark.received_us)
     return progress
 
 
@@ -260,7 +267,7 @@ def decode_chunk(progress: Progress, pieces: Mapping[str, Sequence[Piece]]) -> C
         pieces: Its pieces by topic, in the order of their Kafka offsets.
 
     Raises:
-        KafkaRecordError: A piece cannot be decoded, or the rows are not as many as were counted.
+        KafkaRecordError: A piece cannot be decoded, the rows are not as many as were counted, or are not the chunk's.
     """
     batches = {}
     for stream in sorted(pieces, key=list(STREAMS).index):
@@ -270,6 +277,13 @@ def decode_chunk(progress: Progress, pieces: Mapping[str, Sequence[Piece]]) -> C
                 f"{stream} has {batch.num_rows} rows where {progress.topics[stream].rows} were counted:"
                 f" edge {progress.edge_id}, offsets {progress.first_offset} to {progress.last_offset}"
             )
+        check_rows(
+            stream,
+            batch,
+            site=progress.site,
+            edge_id=progress.edge_id,
+            offsets=(progress.first_offset, progress.last_offset),
+        )
         batches[stream] = batch
     return Chunk(
         site=progress.site,

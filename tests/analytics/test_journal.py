@@ -87,5 +87,7 @@ def test_a_damaged_journal_says_so(tmp_path: Path, damage: str) -> None:
 
 def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
     (tmp_path / "journal.db").write_bytes(b"not a database at all" * 100)
-    with pytest.raises(JournalError):
-        Journal(tmp_path / "journal.db")
+    for _ in range(2):
+        with pytest.raises(JournalError) as caught:
+            Journal(tmp_path / "journal.db")
+        assert caught.value.code == "journal_failed", "a journal that cannot be opened lets go of its lock"

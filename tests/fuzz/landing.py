@@ -47,8 +47,7 @@ def _site_toml() -> str:
                 f'mqtt_topic = "{topic_of(profile, clock)}"'
             )
             lines += [
-                f'[[reader.antenna]]\nport = {port}\nname = "a{port}"\nx = {8 * port - 4}\ny = 4'
-                for port in range(1, 5)
+                f'[[reader.antenna]]\nport = {port}\nname = "a{port}"\nx = {8 * port - 4}\ny = 4' for port in (1, 3)
             ]
     for last in WEIGHT_TOPICS:
         lines.append(

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.fuzz.target import BrokenLawError, Outcome, Target, replay
 from tests.fuzz.watching import MEMORY_MB_MAX, hang_alarm, peak_mb, processor_s, reset_peak, seconds_allowed
 
-SETTLE_EVERY = 500
+SETTLE_EVERY = 2_000
 """Inputs between two looks at the laws about several of them."""
 TELL_EVERY_S = 2.0
 FAILURES_MAX = 20

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from devices.chunk import Chunk, ClockMark
 from devices.schemas import STREAMS
+from devices.timestamps import TIME_US_MAX, TIME_US_MIN
 
-_TIMES_US = (0, 1, -1, 1_795_361_731_485_691, -62_135_596_800_000_000, 253_402_300_799_999_999, 2**63 - 1, -(2**63))
-_FLOATS = (0.0, -0.0, -61.5, 1e300, 5e-324, float("inf"), 0.1 + 0.2)
+_TIMES_US = (0, 1, -1, 1_795_361_731_485_691, TIME_US_MIN, TIME_US_MAX - 1)
+_FLOATS = (0.0, -0.0, -61.5, 1e300, 5e-324, 0.1 + 0.2)
 _TEXTS = ("", "store-042", "a/b", "Ünïcödé 水 \U0001f600", '"\\\n\x00', "x" * 300, "2026-11-22T15:35:31Z")
 _BYTES = (b"", b"\xff\x00{", bytes(range(256)))
 
@@ -19,6 +20,7 @@ _BYTES = (b"", b"\xff\x00{", bytes(range(256)))
 def chunk_of(generator: random.Random, *, rows_max: int = 6, streams: Sequence[str] = tuple(STREAMS)) -> Chunk:
     """Build a chunk: rows in edge order on some streams, any values, and some clock marks."""
     edge_id = generator.choice(("e", "0f" * 16, "store-042"))
+    site = generator.choice((None, "store-042", "warenhaus-köln", "e"))
     first = generator.choice((1, 2, 10**6, 2**40))
     last = first + generator.randrange(20)
     batches = {}
@@ -27,14 +29,20 @@ def chunk_of(generator: random.Random, *, rows_max: int = 6, streams: Sequence[s
             (generator.randint(first, last), generator.randrange(9)) for _ in range(generator.randint(0, rows_max))
         }
         rows = [
-            {**_row(generator, stream), "edge_id": edge_id, "edge_offset": offset, "edge_index": index}
+            {
+                **_row(generator, stream),
+                **({} if site is None else {"site": site}),
+                "edge_id": edge_id,
+                "edge_offset": offset,
+                "edge_index": index,
+            }
             for offset, index in sorted(places)
         ]
         if rows:
             batches[stream] = pa.RecordBatch.from_pylist(rows, schema=STREAMS[stream])
     marks = sorted({generator.randint(first, last) for _ in range(generator.randrange(3))})
     return Chunk(
-        site=generator.choice((None, "store-042", "warenhaus-köln", "e")),
+        site=site,
         edge_id=edge_id,
         first_offset=first,
         last_offset=last,

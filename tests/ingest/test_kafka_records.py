@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from devices.chunk import Chunk
 from devices.errors import Recovery
 from devices.schemas import STREAMS
-from ingest.kafka_errors import KafkaRecordError, KafkaRecordVersionError
+from ingest.json_rows import decode_rows
+from ingest.kafka_errors import KafkaPositionError, KafkaRecordError, KafkaRecordVersionError
+from ingest.kafka_position import decode_position
 from ingest.kafka_records import (
     ARROW_STREAMS,
     KafkaRecord,
@@ -203,6 +205,43 @@ def test_a_damaged_progress_record_is_decoded_or_refused_and_nothing_else(data: 
     except (KafkaRecordError, KafkaRecordVersionError):
         return
     assert data is not None
+
+
+@pytest.mark.parametrize("stream", ["device_events", "business_events", "rejects"])
+def test_a_row_nested_beyond_every_limit_is_an_error_of_ours(stream: str) -> None:
+    """It lies on the topic for ever: whatever else it raised would stop every job that comes to it."""
+    with pytest.raises(KafkaRecordError):
+        decode_rows(stream, [b'{"a":' * 100_000])
+    with pytest.raises(KafkaRecordError):
+        decode_progress(b'{"a":' * 100_000)
+    with pytest.raises(KafkaPositionError):
+        decode_position(b'{"a":' * 100_000)
+
+
+def _changed(row: dict[str, object]) -> Chunk:
+    return _chunk("reads", [_read(1), _read(2) | row])
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"event_time": 253_402_300_799_000_000},
+        {"reader_time": -(2**63)},
+        {"received_time": 2**63 - 1},
+        {"site": "t"},
+        {"edge_id": "other"},
+        {"edge_offset": 0},
+        {"edge_offset": 10},
+        {"edge_index": -1},
+        {"edge_index": 2**31 - 1},
+        {"edge_index": 1},
+        {"rssi_dbm": float("inf")},
+        {"phase_deg": float("nan")},
+    ],
+)
+def test_rows_that_no_decoder_would_have_let_through_are_refused(row: dict[str, object]) -> None:
+    with pytest.raises(KafkaRecordError):
+        received(*sent(_changed(row)))
 
 
 def _chunk(stream: str, rows: list[dict[str, object]]) -> Chunk:
