@@ -21,7 +21,7 @@ REASONS_MAX = 200
 OTHER = "other"
 """Where the rest is counted."""
 
-LOSSES = (DeviceEventKind.OVERFLOW, DeviceEventKind.GAP, DeviceEventKind.DROPPED)
+LOSSES = (DeviceEventKind.OVERFLOW, DeviceEventKind.GAP, DeviceEventKind.DROPPED, DeviceEventKind.SESSION_LOST)
 """Device events that tell of reports which were lost before they reached us."""
 
 K = TypeVar("K")

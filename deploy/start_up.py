@@ -4,12 +4,15 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from analytics.runner import Runner
 from deploy.logs import Log
 from devices.site.model import Site
 from ingest.edge_log import EdgeLog
 from ingest.limits import EdgeLogLimits
+
+if TYPE_CHECKING:
+    from analytics.runner import Runner  # numba behind it: loaded where jobs run
 
 
 def tell_versions(log: Log) -> None:
@@ -41,7 +44,7 @@ def tell_edge_log(log: Log, edge: EdgeLog, limits: EdgeLogLimits) -> None:
     log.tell("edge_log_opened", text, edge_id=edge.edge_id, edge_offset=last, stored_bytes=stored)
 
 
-def tell_journal(log: Log, runner: Runner) -> None:
+def tell_journal(log: Log, runner: "Runner") -> None:
     """Say from which checkpoint the jobs go on, and what they repeat first."""
     found = runner.remembered()
     if found is None:

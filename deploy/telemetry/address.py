@@ -45,13 +45,16 @@ class HttpAddress:
         return f"http://{host}:{self.port}"
 
 
-def http_address(text: str, token_file: Path | None, environment: Mapping[str, str] = os.environ) -> HttpAddress:
+def http_address(
+    text: str, token_file: Path | None, environment: Mapping[str, str] = os.environ, *, asking: bool = False
+) -> HttpAddress:
     """Read `--http` and the token that goes with it.
 
     Args:
         text: `HOST:PORT`, `[IPV6]:PORT`, or a port alone for this machine only.
         token_file: File whose first line is the token.
         environment: Where the token is, if there is no file.
+        asking: It is the address to ask, not the one to listen on: whether it takes a token is the other's business.
 
     Raises:
         HttpAddressError: The address is none, or needs a token and there is none fit for it.
@@ -63,7 +66,7 @@ def http_address(text: str, token_file: Path | None, environment: Mapping[str, s
             f"--http {text} is not HOST:PORT", hint="for example --http 127.0.0.1:9464, or 9464 for this machine only"
         )
     token = _token(token_file, environment)
-    if token is None and not _is_loopback(host):
+    if token is None and not asking and not _is_loopback(host):
         raise HttpAddressError(
             f"--http {text} can be reached from other machines, and no token was given",
             hint=f"--http-token-file FILE or the environment variable {TOKEN_VARIABLE}; "

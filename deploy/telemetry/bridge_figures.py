@@ -72,6 +72,7 @@ _COUNTS = {
     "tagtide_bridge_publications_received_total": "received",
     "tagtide_bridge_received_bytes_total": "received_bytes",
     "tagtide_bridge_publications_redelivered_total": "redelivered",
+    "tagtide_bridge_publications_oversized_total": "oversized",
     "tagtide_bridge_publications_stored_total": "stored",
     "tagtide_bridge_publications_acknowledged_total": "acknowledged",
     "tagtide_bridge_store_failures_total": "log_refusals",

@@ -60,6 +60,7 @@ BRIDGE = (
     _counter("bridge_publications_received", "Publications that arrived from the broker."),
     _counter("bridge_received_bytes", "Payload bytes of these."),
     _counter("bridge_publications_redelivered", "Of these, flagged by the broker as delivered before (DUP)."),
+    _counter("bridge_publications_oversized", "Of these, larger than a publication may be: cut, and kept as rejects."),
     _counter("bridge_publications_stored", "Publications committed to the edge log."),
     _counter("bridge_publications_acknowledged", "PUBACKs given to the connection, after the commit."),
     _counter("bridge_store_failures", "Commits that the disk refused; each is tried again."),
@@ -129,7 +130,10 @@ JOBS = (
     _counter("jobs_rejects", "Rejects landed, by reason (docs/rejects.md).", "reason"),
     _counter("jobs_device_events", "Device events landed, by kind.", "event"),
     _counter(
-        "jobs_device_loss_events", "Device events that tell of lost reports: overflow, gap, dropped.", "site", "event"
+        "jobs_device_loss_events",
+        "Device events that tell of a loss: overflow, gap, dropped, session_lost.",
+        "site",
+        "event",
     ),
     _counter("jobs_device_reports_lost", "Reports that these say were lost before they reached us.", "site", "event"),
     _counter("jobs_epochs_committed", "Epochs committed to the lake."),

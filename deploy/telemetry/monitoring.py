@@ -10,18 +10,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from deploy.telemetry.address import HttpAddress
 from deploy.telemetry.board import Board
 from deploy.telemetry.channel import VARIABLE, Channel, Sink, inherited, sender
-from deploy.telemetry.endpoint import Endpoint, Page
 from deploy.telemetry.health import Health, alive, ready
 from deploy.telemetry.process_figures import tell_process
 from deploy.telemetry.report import Progress, Report, Told
-from devices.errors import TagtideError
 from devices.events import Event, EventLevel, OnEvent, ignore
+
+if TYPE_CHECKING:
+    from deploy.telemetry.endpoint import Endpoint, Page
 
 REPORT_INTERVAL_S = 1.0
 """How often a process reports: fresh enough for a scrape every 5 to 60 s, some milliseconds of work each time."""
@@ -90,7 +92,7 @@ class _Reporter:
             part = Told()
             try:
                 look(part)
-            except (TagtideError, OSError):  # a full disk, a locked log: the checks of the main loop tell of it
+            except Exception:  # noqa: BLE001 - a full disk, a locked log, our own bug: counted, and the rest is told
                 self._failures += 1
                 continue
             told.samples += part.samples
@@ -144,7 +146,9 @@ def monitoring(http: HttpAddress | None, expected: Sequence[str], on_event: OnEv
         channel.close()
 
 
-def _endpoint(http: HttpAddress, board: Board, on_event: OnEvent) -> Endpoint:
+def _endpoint(http: HttpAddress, board: Board, on_event: OnEvent) -> "Endpoint":
+    from deploy.telemetry.endpoint import Endpoint, Page  # and Python's HTTP server with it: only where it serves
+
     def metrics(accept: str) -> Page:
         from deploy.telemetry.collector import exposition
 
@@ -165,7 +169,9 @@ def _endpoint(http: HttpAddress, board: Board, on_event: OnEvent) -> Endpoint:
     return endpoint
 
 
-def _page(health: Health) -> Page:
+def _page(health: Health) -> "Page":
+    from deploy.telemetry.endpoint import Page
+
     status = HTTPStatus.OK if health.ok else HTTPStatus.SERVICE_UNAVAILABLE
     body = msgspec.json.format(msgspec.json.encode(health), indent=2) + b"\n"
     return Page(body=body, content_type="application/json", status=status)

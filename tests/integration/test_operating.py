@@ -31,7 +31,8 @@ def site_file(tmp_path: Path) -> Path:
 
 @contextmanager
 def up(tmp_path: Path, site_file: Path, broker: LocalBroker, *more: str) -> Iterator[tuple[Tagtide, Endpoint]]:
-    arguments = ("--site", site_file, "--data", tmp_path / "data", "--mqtt", broker.url, "--http", ANY_PORT, *more)
+    data = tmp_path / "data"
+    arguments: list[str | Path] = ["--site", site_file, "--data", data, "--mqtt", broker.url, "--http", ANY_PORT, *more]
     with Tagtide("up", *arguments, log=tmp_path / "up.log") as stack:
         yield stack, Endpoint(stack)
 
@@ -94,6 +95,7 @@ def _exports_what_rules_and_dashboards_name(endpoint: Endpoint) -> None:
     """What only a stack with Kafka exports is compared in that one's test."""
     exported = endpoint.samples().keys()
     assert exported <= BY_NAME.keys()
+    assert set(endpoint.samples()["tagtide_telemetry_failures_total"].values()) == {0}
     named = metric_names(REPOSITORY / "deploy" / "monitoring") & BY_NAME.keys()
     assert named - exported == {name for name in named if name.startswith(("tagtide_forwarder_", "tagtide_kafka_"))}
 
