@@ -78,7 +78,7 @@ def loss_of(error: Exception, *, connected: bool, host: str) -> ConnectionLoss:
         return ConnectionLoss(code=LossCode.OWN_FILES, reason=str(error), hint=error.hint)
     if isinstance(error, ssl.SSLCertVerificationError):
         return _untrusted(error, host)
-    if isinstance(error, ssl.SSLError):
+    if isinstance(error, ssl.SSLError) and not connected:
         return _tls_failure(error)
     if isinstance(error, ConnectionResetError) and not connected:
         return NO_ANSWER
@@ -130,20 +130,21 @@ def _untrusted(error: ssl.SSLCertVerificationError, host: str) -> ConnectionLoss
 
 
 def _tls_failure(error: ssl.SSLError) -> ConnectionLoss:
-    said = (error.reason or "").replace("_", " ").lower()
-    if "CERTIFICATE_REQUIRED" in (error.reason or ""):
+    reason = getattr(error, "reason", None) or ""  # an attribute that only OpenSSL's own errors have
+    said = reason.replace("_", " ").lower()
+    if "CERTIFICATE_REQUIRED" in reason:
         return ConnectionLoss(
             code=LossCode.CLIENT_CERTIFICATE,
             reason="the broker wants a certificate of ours",
             hint="give --mqtt-cert and --mqtt-key",
         )
-    if error.reason in _ALERTS_ABOUT_OUR_CERTIFICATE:
+    if reason in _ALERTS_ABOUT_OUR_CERTIFICATE:
         return ConnectionLoss(
             code=LossCode.CLIENT_CERTIFICATE,
             reason=f"the broker does not accept our certificate: {said.removeprefix('tlsv1 ').removeprefix('sslv3 ')}",
             hint="it must be signed by the authority in the broker's cafile, be valid now, and not be revoked",
         )
-    if error.reason in {
+    if reason in {
         "WRONG_VERSION_NUMBER",
         "UNEXPECTED_EOF_WHILE_READING",
         "HTTP_REQUEST",

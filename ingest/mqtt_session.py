@@ -44,6 +44,7 @@ DELIVERIES_PER_TURN = 1000
 _UNSENT_BYTES_MAX = 64 * 2**10  # 16,000 acknowledgements: a broker that takes none of them is read no further
 _REST_BYTES_MAX = 32 * 2**20  # of a connection that ended; Linux holds 6 MB a socket, unless it was told otherwise
 _CONNACK_TIMEOUT_S = 10.0
+_REFUSED_S_MAX = 30.0  # longest delay where somebody has to mend something: a broker logs each attempt
 _STEADY_S = 10.0  # a connection that lasts this long starts the reconnect delays afresh
 _PINGREQ = b"\xc0\x00"
 _DISCONNECT = b"\xe0\x00"
@@ -375,7 +376,8 @@ class MqttSession:
         self._shut()
         self.last_loss = loss
         self.connected = False
-        longest = min(self._config.reconnect_s_max, self._config.reconnect_s_min * 2.0**self._attempts)
+        longest_s = _REFUSED_S_MAX if loss.code in NEEDS_A_PERSON else self._config.reconnect_s_max
+        longest = min(longest_s, self._config.reconnect_s_min * 2.0**self._attempts)
         delay_s = longest * self._rng.uniform(0.5, 1.0)
         self._attempts = min(self._attempts + 1, 30)
         self._next_attempt_at = self._monotonic() + delay_s
