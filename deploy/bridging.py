@@ -38,6 +38,7 @@ def run_bridge(
     mqtt: MqttAccess,
     kafka: KafkaAccess | None,
     subscribe: Sequence[str],
+    broker_journal: Path | None = None,
     limits: EdgeLogLimits | None = None,
     payload_bytes_max: int = PAYLOAD_BYTES_MAX,
     drain_mb_s: float | None = None,
@@ -57,6 +58,7 @@ def run_bridge(
         mqtt_url=mqtt.url,
         security=mqtt.security,
         topic_filters=tuple(subscribe),
+        broker_journal=broker_journal,
         log=limits or EdgeLogLimits(),
         payload_bytes_max=payload_bytes_max,
     )

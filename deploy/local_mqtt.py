@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -35,13 +36,21 @@ class BrokerKind(StrEnum):
 class LocalBroker:
     """A broker process on 127.0.0.1, stopped when the `with` block ends."""
 
-    def __init__(self, directory: Path, kind: BrokerKind = BrokerKind.AUTO, *, port: int | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        kind: BrokerKind = BrokerKind.AUTO,
+        *,
+        port: int | None = None,
+        settings: Sequence[str] = (),
+    ) -> None:
         """Choose the broker.
 
         Args:
             directory: Where it keeps its configuration, log and sessions.
             kind: Which broker.
             port: TCP port; a free one where not given.
+            settings: Lines to add to Mosquitto's configuration.
 
         Raises:
             TagtideError: Mosquitto is asked for and not there.
@@ -58,6 +67,7 @@ class LocalBroker:
         self.kind = kind
         self.port = port or free_port()
         self._directory = directory
+        self._settings = tuple(settings)
         self._executable = executable
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -136,6 +146,7 @@ class LocalBroker:
                     f"persistence_location {self._directory.resolve()}/",
                     # Started by root it would become the user mosquitto, who may not write here: nothing would be kept.
                     f"user {getpass.getuser()}",
+                    *self._settings,
                     "",
                 ]
             )

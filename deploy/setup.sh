@@ -55,6 +55,10 @@ set_up_python() {
 set_up_brokers() {
   local missing=()
   [ -x /usr/sbin/mosquitto ] || command -v mosquitto >/dev/null || missing+=(mosquitto)
+  # Mosquitto's journal plugin (deploy/mosquitto/journal) is built for the tests.
+  [ -e /usr/include/mosquitto_plugin.h ] || missing+=(mosquitto-dev)
+  [ -e /usr/include/mosquitto.h ] || missing+=(libmosquitto-dev)
+  command -v cc >/dev/null || missing+=(build-essential)
   command -v java >/dev/null || missing+=(default-jre-headless)
   command -v mvn >/dev/null || [ -d .cache/kafka ] || missing+=(maven)
   if [ "${#missing[@]}" -gt 0 ]; then

@@ -20,6 +20,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Event
 from typing import TypeVar
 
@@ -30,7 +31,9 @@ from devices.oversized import oversized
 from devices.publication import CLOCK_TOPIC, Publication
 from ingest.absence import Absence
 from ingest.bridge_report import HEARD_TOPICS_MAX, BridgeEvent, BridgeState, BridgeStats, EventLevel
+from ingest.broker_journal import BrokerJournal
 from ingest.edge_log import EdgeLog
+from ingest.errors import BrokerJournalError, EdgeLogUnavailableError
 from ingest.limits import Bound, EdgeLogLimits, reached_bound
 from ingest.mqtt_client import SessionConfig, new_client
 from ingest.mqtt_loss import NEEDS_A_PERSON, ConnectionLoss
@@ -60,6 +63,8 @@ _BOUND_REASONS = {reason for reason, _ in _HOLDS.values()}
 _TURN_S = 0.1  # longest wait of a turn: how soon `stop` is noticed
 _TRIM_EVERY_ROWS = 2_500  # half of what one trim drops, so that trimming keeps up with any inflow
 _TRIM_EVERY_US = 1_000_000
+_JOURNAL_AFTER_US = 1_000_000  # a broker that is back delivers what it still has well within this
+_JOURNAL_EVERY_US = 1_000_000
 _CLOCK_STEP_US = 1_000_000  # a receive time this far before the one before it is worth a line
 
 
@@ -80,6 +85,8 @@ class BridgeConfig:
     payload_bytes_max: int = PAYLOAD_BYTES_MAX
     """Of a larger payload only the beginning is stored, and it becomes a reject: what no decoder takes anyhow. The
     shipped broker lets through 10 MiB, a reader's largest report (10,000 reads of 100 bytes) is 1 MB."""
+    broker_journal: Path | None = None
+    """Folder in which the broker's journal plugin writes (`ingest.broker_journal`); `None` where it has none."""
     window: WindowLimits = field(default_factory=WindowLimits)
     """Bounds of what may wait for its commit."""
     log: EdgeLogLimits = field(default_factory=EdgeLogLimits)
@@ -142,6 +149,11 @@ class Bridge:
         )
         self.session_key = f"mqtt_session:{config.mqtt_url.host}:{config.mqtt_url.port}:{session.client_id}"
         """Key of the note by which the log remembers that the broker has a session of ours."""
+        self._journal: BrokerJournal | None = None
+        if config.broker_journal is not None:
+            self._journal = BrokerJournal(config.broker_journal, config.topic_filters, config.payload_bytes_max)
+        self._journal_at_us = 0
+        self._was_forgotten = False
         self._trim_in_rows = 0
         self._trim_at_us = 0
         self._last_received_us: int | None = None
@@ -218,6 +230,7 @@ class Bridge:
         elif self._idle.is_due(self._now_us(), taking=self._is_taking(), any_stored=self._stored_any):
             self._write_clock_record()
         self._trim()
+        self._take_journal()
         self._set_state()
 
     def _store_what_waits(self) -> None:
@@ -276,6 +289,30 @@ class Bridge:
             self._absence.begin(self._clock(), "holding")
         self.stats.hold_reason = reason
         self._window.hold(reason, self._now_us())
+
+    def _take_journal(self) -> None:
+        """Store what a broker that died had acknowledged and we have not, once it has delivered what it has."""
+        now_us = self._now_us()
+        if self._journal is None or now_us < self._journal_at_us or not (self._is_taking() and self._ran_dry):
+            return
+        self._journal_at_us = now_us + _JOURNAL_EVERY_US
+        try:
+            left = self._journal.left()
+            live = self._journal.live() if self._was_forgotten else []
+            if not left and not live:
+                return
+            self._store_what_waits()
+            lost = self._journal.lost([*left, *live], self._log, self._clock()) if not self._window.waiting else None
+            if lost is None or (lost and not self._append(lost)):
+                return
+            self._was_forgotten = False
+            self.stats.taken_from_journal += len(lost)
+            self._journal.remove(left)
+        except (BrokerJournalError, EdgeLogUnavailableError) as error:
+            self._tell(EventLevel.ERROR, error.code, f"{error}")
+            return
+        text = f"of what the broker had acknowledged, {len(lost):,} publications were in its journal alone: stored now"
+        self._tell(EventLevel.WARNING if lost else EventLevel.INFO, "broker_journal_taken", text)
 
     def _write_clock_record(self) -> None:
         now_us = self._clock()
@@ -358,6 +395,8 @@ class Bridge:
         self._lost_reason = None
         self.stats.connected, self.stats.problem = True, None
         self._window.connect()
+        self._journal_at_us = self._now_us() + _JOURNAL_AFTER_US
+        self._was_forgotten |= not session_present
         known = self._known_subscriptions()
         session_lost = bool(known) and not session_present
         if session_lost:

@@ -43,6 +43,8 @@ class BridgeStats:
     """Publications of connections that ended while holding, for which there was no room: the broker has them."""
     stored: int = 0
     """Publications in the edge log."""
+    taken_from_journal: int = 0
+    """Publications that a broker had acknowledged before it died, and that only its journal still had."""
     acknowledged: int = 0
     """PUBACKs given to the connection."""
     clock_records: int = 0

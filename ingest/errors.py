@@ -10,6 +10,7 @@ UsageError
 |- MqttUrlError              a broker address that cannot work                               HALT
 `- MqttSecurityError         a certificate, key or password that cannot be used              HALT
 BrokerError                  the broker is out of reach, or refuses us                       RETRY
+BrokerJournalError           what the broker's plugin wrote cannot be read or removed        RETRY
 ```
 """
 
@@ -57,4 +58,11 @@ class BrokerError(TagtideError):
     """The MQTT broker is out of reach, or refuses us."""
 
     code = "broker_unavailable"
+    recovery = Recovery.RETRY
+
+
+class BrokerJournalError(TagtideError):
+    """What the broker's journal plugin wrote cannot be read or removed."""
+
+    code = "broker_journal_unusable"
     recovery = Recovery.RETRY

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from deploy.commands.broker_journal import BrokerJournalFolder, journal_arguments
 from deploy.commands.connections import (
     KafkaConfigFile,
     MqttCa,
@@ -100,6 +101,7 @@ def up(
     kafka: Kafka = None,
     kafka_config: KafkaConfigFile = None,
     subscribe: Subscribe = DEFAULT_SUBSCRIBE,
+    broker_journal: BrokerJournalFolder = None,
     edge_log_gib: EdgeLogGib = DEFAULT_EDGE_LOG_GIB,
     backlog_days: BacklogDays = DEFAULT_BACKLOG_DAYS,
     disk_free_gib: DiskFreeGib = DEFAULT_DISK_FREE_GIB,
@@ -140,7 +142,9 @@ def up(
     limits = limits_of(edge_log_gib, backlog_days, disk_free_gib, edge_log_hours)
     bounds = [*arguments_of(limits), "--payload-mib", repr(payload_mib), "--drain-mb-s", repr(drain_mb_s)]
     commands = {
-        "bridge": tagtide_command("bridge", *common, *broker.arguments(), *filters, *bounds),
+        "bridge": tagtide_command(
+            "bridge", *common, *broker.arguments(), *filters, *journal_arguments(broker_journal), *bounds
+        ),
         "jobs": tagtide_command("jobs", *common),
     }
     with served(http, http_token_file, [*commands, *(["forward"] if kafka else [])], log) as monitoring:
@@ -159,6 +163,7 @@ def bridge(
     kafka: Kafka = None,
     kafka_config: KafkaConfigFile = None,
     subscribe: Subscribe = DEFAULT_SUBSCRIBE,
+    broker_journal: BrokerJournalFolder = None,
     edge_log_gib: EdgeLogGib = DEFAULT_EDGE_LOG_GIB,
     backlog_days: BacklogDays = DEFAULT_BACKLOG_DAYS,
     disk_free_gib: DiskFreeGib = DEFAULT_DISK_FREE_GIB,
@@ -192,6 +197,7 @@ def bridge(
             mqtt=broker,
             kafka=kafka_access(kafka, kafka_config),
             subscribe=subscribe,
+            broker_journal=broker_journal,
             limits=limits_of(edge_log_gib, backlog_days, disk_free_gib, edge_log_hours),
             payload_bytes_max=round(payload_mib * 2**20),
             drain_mb_s=drain_mb_s,
