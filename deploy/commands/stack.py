@@ -127,10 +127,11 @@ def up(
     stop = stop_on_signals()
     loaded = sites_of(site)
     log = _log("up", loaded, log_format, log_level)
-    tell_versions(log)
     broker = mqtt_access(mqtt, ca=mqtt_ca, cert=mqtt_cert, key=mqtt_key, password_file=mqtt_password_file)
     cluster = kafka_access(kafka, kafka_config)
     data_at(data)
+    serving = served(http, http_token_file, ["bridge", "jobs", *(["forward"] if kafka else [])], log)
+    tell_versions(log)
     through = f"; Kafka at {kafka}" if kafka else ""
     log.tell("up_started", f"{_names(loaded)}; broker {broker.url}{through}; data in {data.absolute()}")
     tell_sites(log, loaded, site)
@@ -147,7 +148,7 @@ def up(
         ),
         "jobs": tagtide_command("jobs", *common),
     }
-    with served(http, http_token_file, [*commands, *(["forward"] if kafka else [])], log) as monitoring:
+    with serving as monitoring:
         supervise(commands, stop, log, monitoring=monitoring)
     log.tell("up_stopped", "stopped")
 

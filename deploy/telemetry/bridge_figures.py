@@ -74,6 +74,7 @@ _COUNTS = {
     "tagtide_bridge_publications_redelivered_total": "redelivered",
     "tagtide_bridge_publications_oversized_total": "oversized",
     "tagtide_bridge_publications_stored_total": "stored",
+    "tagtide_bridge_publications_from_journal_total": "taken_from_journal",
     "tagtide_bridge_publications_acknowledged_total": "acknowledged",
     "tagtide_bridge_store_failures_total": "log_refusals",
     "tagtide_bridge_holds_total": "holds",

@@ -62,6 +62,10 @@ BRIDGE = (
     _counter("bridge_publications_redelivered", "Of these, flagged by the broker as delivered before (DUP)."),
     _counter("bridge_publications_oversized", "Of these, larger than a publication may be: cut, and kept as rejects."),
     _counter("bridge_publications_stored", "Publications committed to the edge log."),
+    _counter(
+        "bridge_publications_from_journal",
+        "Publications that a broker had acknowledged before it died, and that only its journal still had.",
+    ),
     _counter("bridge_publications_acknowledged", "PUBACKs given to the connection, after the commit."),
     _counter("bridge_store_failures", "Commits that the disk refused; each is tried again."),
     _counter("bridge_holds", "Times that the bridge stopped reading because the edge log took no more."),

@@ -57,17 +57,22 @@ class Channel:
         self._sending.close()
 
 
-def sender(descriptor: int) -> Sink:
-    """Return what sends reports to a descriptor of ours, and drops those that nobody takes."""
-    sending = socket.socket(fileno=os.dup(descriptor))
+class Sender:
+    """Sends reports to a descriptor of ours; those that nobody takes are dropped."""
 
-    def send(report: Report) -> None:
+    def __init__(self, descriptor: int) -> None:
+        self._sending = socket.socket(fileno=os.dup(descriptor))
+
+    def __call__(self, report: Report) -> None:
+        """Send a report, without ever waiting."""
         datagram = _ENCODER.encode(report)
         if len(datagram) <= DATAGRAM_BYTES_MAX:
             with contextlib.suppress(OSError):
-                sending.send(datagram, socket.MSG_DONTWAIT)
+                self._sending.send(datagram, socket.MSG_DONTWAIT)
 
-    return send
+    def close(self) -> None:
+        """Let go of the descriptor; what is sent then is dropped."""
+        self._sending.close()
 
 
 def inherited(environment: Mapping[str, str]) -> int | None:

@@ -26,7 +26,7 @@ REQUEST_BYTES_MAX = 16 * 2**10
 ANSWER_WITHIN_S = 10.0
 """A connection is closed after this long, whatever it does."""
 
-_LOOK_EVERY_S = 0.5
+_LOOK_EVERY_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ import msgspec
 
 from deploy.telemetry.address import HttpAddress
 from deploy.telemetry.board import Board
-from deploy.telemetry.channel import VARIABLE, Channel, Sink, inherited, sender
+from deploy.telemetry.channel import VARIABLE, Channel, Sender, Sink, inherited
 from deploy.telemetry.health import Health, alive, ready
 from deploy.telemetry.process_figures import tell_process
 from deploy.telemetry.report import Progress, Report, Told
@@ -126,7 +126,11 @@ def monitoring(http: HttpAddress | None, expected: Sequence[str], on_event: OnEv
     """
     if http is None:
         descriptor = inherited(os.environ)
-        yield Monitoring() if descriptor is None else Monitoring(sink=sender(descriptor), descriptor=descriptor)
+        if descriptor is None:
+            yield Monitoring()
+            return
+        with contextlib.closing(Sender(descriptor)) as send:
+            yield Monitoring(sink=send, descriptor=descriptor)
         return
     board = Board(expected)
     channel = Channel()

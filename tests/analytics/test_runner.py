@@ -221,7 +221,7 @@ def test_a_disk_that_is_full_for_a_while_loses_nothing(
                 raise error
             return super().commit(epoch, rows)
 
-    told: list[Event] = []
+    told = list[Event]()
     pauses: list[float] = []
     chunk = store_traffic()
     runner, journal = open_runner(
@@ -269,7 +269,7 @@ def test_an_error_that_does_not_mend_itself_ends_the_run(tmp_path: Path) -> None
 
 def test_a_site_without_a_site_file_is_landed_as_it_came(tmp_path: Path) -> None:
     said = Sayings(site="elsewhere").read(0, 0, epc_hex="30AA", antenna=1).mark(9)
-    told: list[Event] = []
+    told = list[Event]()
     runner, journal = open_runner(tmp_path, said.chunk(), on_event=told.append)
     runner.run(lambda: False, until=lambda through: through.get("elsewhere", {}).get("e", 0) == 2)
     journal.close()
@@ -296,3 +296,20 @@ def test_a_source_that_forgot_what_was_planned_is_reported(tmp_path: Path, monke
         runner.run(lambda: False)
     assert caught.value.code == "source_truncated"
     journal.close()
+
+
+def test_a_runner_that_waits_for_its_source_to_repeat_an_epoch_hears_stop(tmp_path: Path) -> None:
+    """Kafka may be away when the jobs start again: SIGTERM must not wait until it is back."""
+    chunk = store_traffic()
+    runner, _ = open_runner(tmp_path, chunk, lake=lambda path: CrashingLake(path, writer="jobs"))
+    runner._lake.commits_left = 0  # type: ignore[attr-defined]
+    with pytest.raises(CrashError):
+        runner.run(lambda: False)
+    runner.close()
+    told = list[Event]()
+    again, _ = open_runner(tmp_path, chunk, on_event=told.append)
+    again.source._chunk = Sayings(site="s").chunk()  # type: ignore[attr-defined]  # it gives nothing
+    asked = iter([False, False, True])
+    again.run(lambda: next(asked, True))
+    again.close()
+    assert [event.code for event in told] == ["jobs_stopped_holding"]

@@ -26,7 +26,7 @@ def _config(**settings: float) -> ForwarderConfig:
 
 def test_a_forwarder_without_kafka_keeps_everything_and_says_so_once(tmp_path: Path) -> None:
     log = edge_log(tmp_path, publications(5))
-    told: list[Event] = []
+    told = list[Event]()
     pauses: list[float] = []
     forwarder = Forwarder(
         _config(retry_interval_s=1.0, retry_interval_s_max=4.0),
@@ -77,7 +77,7 @@ def test_an_edge_log_that_is_damaged_ends_the_forwarder() -> None:
 
 
 def test_a_source_without_kafka_hands_out_nothing_and_says_so_once() -> None:
-    told: list[Event] = []
+    told = list[Event]()
     config = KafkaSourceConfig(bootstrap_servers=NOBODY, request_timeout_s=0.02)
     source = KafkaSource(config, on_event=told.append, sleep=lambda _: None)
     assert [source.poll(max_rows=10, timeout_s=0.01) for _ in range(3)] == [[], [], []]

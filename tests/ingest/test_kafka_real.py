@@ -114,7 +114,7 @@ def test_a_kafka_that_dies_and_comes_back_loses_nothing(
 ) -> None:
     log = edge_log(tmp_path, publications(300))
     source = open_source()
-    told: list[Event] = []
+    told = list[Event]()
     forwarder = Forwarder(ForwarderConfig(cluster=cluster, read_rows=40), log, DIRECTORY, on_event=told.append)
     stop = threading.Event()
     thread = threading.Thread(target=forwarder.run, args=(stop.is_set,))
@@ -237,7 +237,7 @@ def test_what_kafka_no_longer_holds_is_counted_and_the_rest_comes(
     for future in admin.delete_records(ends).values():
         future.result()
     whole = expected(log)
-    told: list[Event] = []
+    told = list[Event]()
     source = open_source()
     source._on_event = told.append
     kept = [
