@@ -19,6 +19,7 @@ from tests.chaos.faults import Kind
 from tests.chaos.rounds import Outcome, Plan, StuckError, run
 from tests.chaos.stack import Length
 from tests.chaos.table import as_json, markdown
+from tests.journal_plugin import missing_tools
 
 
 def main() -> int:
@@ -36,6 +37,7 @@ def main() -> int:
             seed=options.seed,
             kinds=options.faults,
             rate_per_s=options.rate,
+            journaled=options.journal,
         )
         try:
             outcome = run(plan, _tell)
@@ -63,7 +65,7 @@ def _end(options: argparse.Namespace, directory: Path, failures: list[str]) -> i
     _tell(
         "\nFAILED:\n  " + "\n  ".join(failures) + f"\nkept: {directory}\n"
         f"again: {sys.executable} -m tests.chaos --rounds {options.rounds} --seed {options.seed} "
-        f"--lengths {lengths} --rate {options.rate:g} --faults {kinds}"
+        f"--lengths {lengths} --rate {options.rate:g} --faults {kinds}{'' if options.journal else ' --no-journal'}"
     )
     return 1
 
@@ -73,7 +75,7 @@ def _summarise(outcome: Outcome) -> None:
     _tell(
         f"{outcome.plan.length}: {len(outcome.faults)} faults in {outcome.seconds:.0f} s; "
         f"{comparison.acknowledged:,} acknowledged, {len(comparison.lost):,} lost "
-        f"({comparison.lost_with_session:,} with a removed session), {len(comparison.duplicated):,} duplicated, "
+        f"({comparison.lost_with_broker:,} around a broker's death), {len(comparison.duplicated):,} duplicated, "
         f"{comparison.repeated:,} repeated of at least once, {comparison.rejected:,} rejects"
     )
     for kind, reason in outcome.left_out.items():
@@ -88,6 +90,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--lengths", type=_lengths, default=list(Length), help="embedded,kafka")
     parser.add_argument("--rate", type=float, default=30.0, help="publications a second of each of seven devices")
     parser.add_argument("--data", type=Path, help="a directory that is not there yet")
+    parser.add_argument("--journal", action=argparse.BooleanOptionalAction, default=missing_tools() is None)
     parser.add_argument("--json", type=Path, help="file for the report")
     parser.add_argument("--keep", action="store_true", help="keep the data directory also when all is well")
     return parser.parse_args()

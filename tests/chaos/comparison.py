@@ -91,10 +91,9 @@ class Comparison:
     """The same by kind of fault; `None` is before the first one and after the last one's recovery."""
 
     @property
-    def lost_with_session(self) -> int:
-        """Publications lost with a persistence file that was removed: nobody can keep those."""
-        share = self.shares.get(Kind.SESSION_LOST)
-        return share.lost if share else 0
+    def lost_with_broker(self) -> int:
+        """Publications lost around the death of a broker: without its journal, nobody but its memory had some."""
+        return sum(share.lost for kind, share in self.shares.items() if kind in BROKER_DEATHS)
 
 
 def landed(data: Path) -> dict[tuple[str, str], Landed]:

@@ -17,6 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 from string import Template
 
+from deploy.commands.broker_journal import journal_arguments
 from deploy.kafka_libs import KafkaLibs
 from deploy.local_kafka import LocalKafka
 from deploy.local_mqtt import BrokerKind, LocalBroker, free_port, mosquitto_executable
@@ -27,6 +28,7 @@ from tests.chaos.ledger import Ledger
 from tests.chaos.links import Link
 from tests.chaos.processes import Service, pids_of, signal_all, within
 from tests.chaos.publications import DEVICES, SITE_TOML
+from tests.journal_plugin import built, plugin_settings
 
 START_TIMEOUT_S = 90.0
 """How long anything may take to come up on a busy machine."""
@@ -61,7 +63,15 @@ class Stack:
     """The site's machines and wires, started by `start`, ended by `close`."""
 
     def __init__(
-        self, directory: Path, length: Length, *, seed: int, rate_per_s: float, disk_mib: int, libs: KafkaLibs | None
+        self,
+        directory: Path,
+        length: Length,
+        *,
+        seed: int,
+        rate_per_s: float,
+        disk_mib: int,
+        libs: KafkaLibs | None,
+        journaled: bool,
     ) -> None:
         """Lay everything out; nothing runs yet.
 
@@ -72,6 +82,7 @@ class Stack:
             rate_per_s: Publications a second of each device.
             disk_mib: Size of the small disks below edge log and lake, MiB; 0 for the disk of `directory`.
             libs: Kafka's jars, where they are known.
+            journaled: Whether Mosquitto has its journal plugin.
         """
         self.directory = directory
         """Where all of it keeps its files."""
@@ -84,7 +95,10 @@ class Stack:
         """Data directory of the jobs."""
         self.disks = [SmallDisk(path, disk_mib) for path in dict.fromkeys((self.edge, self.lake))]
         """Disks below edge log and lake; one where both are in one directory."""
-        self.mosquitto = LocalBroker(directory / "mosquitto", BrokerKind.MOSQUITTO)
+        self.journal = directory / "broker-journal" if journaled else None
+        """Folder of Mosquitto's journal."""
+        settings = plugin_settings(built(directory), self.journal) if self.journal else []
+        self.mosquitto = LocalBroker(directory / "mosquitto", BrokerKind.MOSQUITTO, settings=settings)
         self.links = {
             "devices-mosquitto": Link("devices-mosquitto", self.mosquitto.port),
             "bridge-mosquitto": Link("bridge-mosquitto", self.mosquitto.port),
@@ -213,7 +227,7 @@ class Stack:
     def _services(self) -> list[Service]:
         site = ["--site", str(self.site_file)]
         mqtt = ["--mqtt", f"mqtt://127.0.0.1:{self.links['bridge-mosquitto'].port}"]
-        small = ["--disk-free-gib", "0"]
+        small = ["--disk-free-gib", "0", *journal_arguments(self.journal)]
         edge, lake = ["--data", str(self.edge)], ["--data", str(self.lake)]
         if self.length is Length.EMBEDDED:
             commands = {"up": tagtide_command("up", *site, *edge, *mqtt, *small)}

@@ -56,7 +56,8 @@ def report(outcome: Outcome) -> dict[str, object]:
             _named(entry.publication.device, entry.publication.number, entry.acknowledged_us)
             for entry in comparison.lost
         ],
-        "lost_with_session": comparison.lost_with_session,
+        "lost_with_broker": comparison.lost_with_broker,
+        "broker_journal": outcome.plan.journaled,
         "duplicated": [
             _named(entry.publication.device, entry.publication.number, entry.acknowledged_us)
             for entry in comparison.duplicated
