@@ -247,7 +247,8 @@ class Runner:
         """Return exactly the rows of an epoch that was planned before a restart."""
         taken: list[Chunk] = []
         reached = _copied(self._last.through)
-        for _ in range(_RECOVERY_POLLS_LIMIT):
+        polls = 0
+        while polls < _RECOVERY_POLLS_LIMIT:
             waiting, self._held_back = self._held_back, []
             for chunk in waiting:
                 last = plan.through.get(chunk.site or "", {}).get(chunk.edge_id, 0)
@@ -261,6 +262,7 @@ class Runner:
             if stop():
                 raise _StoppedWhileHoldingError(f"the source has not given epoch {plan.epoch} again yet")
             self._held_back += self._source.poll(max_rows=self._config.epoch_rows_limit, timeout_s=1.0)
+            polls += not self._source.is_away
         raise TagtideError(
             f"the source no longer holds what epoch {plan.epoch} was made of",
             hint="edge log or Kafka retention is shorter than the checkpoint interval, or was reset",
@@ -325,13 +327,19 @@ class Runner:
                 self.stats.state, self.stats.problem = "holding", str(error)
                 if stop():
                     raise _StoppedWhileHoldingError(str(error)) from error
-                self._sleep(pause)
+                self._pause(pause, stop)
                 pause = min(2 * pause, 30.0)
             else:
                 if self.stats.problem is not None:
                     self._tell(EventLevel.INFO, "jobs_resumed", "going on: writing works again")
                     self.stats.state, self.stats.problem = "running", None
                 return
+
+    def _pause(self, seconds: float, stop: Stop) -> None:
+        """Wait, but notice that we are told to stop: a supervisor kills after 30 s."""
+        while seconds > 0 and not stop():
+            self._sleep(min(seconds, _PAUSE_SLICE_S))
+            seconds -= _PAUSE_SLICE_S
 
     def _checkpoint(self, stop: Stop) -> None:
         self._checkpointed_at = self._monotonic()
@@ -378,5 +386,7 @@ class _StoppedWhileHoldingError(Exception):
     """We were told to stop while the disk refused: the planned epoch will be repeated at the next start."""
 
 
+_PAUSE_SLICE_S = 0.5
 _RECOVERY_POLLS_LIMIT = 600
-"""Polls of a second each while repeating an epoch: ten minutes without the records, and they are not coming."""
+"""Polls of a second each while repeating an epoch, with the source there: ten minutes without the records, and they are
+not coming. Kafka away counts for nothing: that says nothing about what it holds."""

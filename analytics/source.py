@@ -28,6 +28,11 @@ class RecordSource(Protocol):
         """Tell that nothing before a place will be asked for again, so that it may be trimmed."""
         ...
 
+    @property
+    def is_away(self) -> bool:
+        """Whether nothing comes because what is behind this source does not answer."""
+        ...
+
     def close(self) -> None:
         """Let go of files and connections."""
         ...

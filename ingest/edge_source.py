@@ -131,6 +131,11 @@ class EdgeLogSource:
         self._offset = 0 if position is None else self._checked(position)
         self._from_beginning = self._offset == 0
 
+    @property
+    def is_away(self) -> bool:
+        """Whether nothing can be read: never, an edge log that cannot be read is an error."""
+        return False
+
     def release(self, position: bytes) -> None:
         """Tell that nothing before a place will be asked for again, so that it may be trimmed."""
         self._log.move_cursor(self._cursor, self._checked(position))

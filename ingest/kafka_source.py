@@ -138,6 +138,11 @@ class KafkaSource:
         self.close()
         self._start = start
 
+    @property
+    def is_away(self) -> bool:
+        """Whether Kafka does not answer."""
+        return self.stats.problem is not None
+
     def release(self, position: bytes) -> None:
         """Tell the consumer group that nothing before a place will be asked for again."""
         if self._reader is not None:

@@ -49,6 +49,7 @@ class ListSource:
         self._step = offsets_a_poll
         self._at = 0
         self.released = 0
+        self.is_away = False
 
     def poll(self, *, max_rows: int, timeout_s: float) -> list[Chunk]:  # noqa: ARG002 - it never waits
         if self._at >= self._chunk.last_offset:
@@ -230,7 +231,8 @@ def test_a_disk_that_is_full_for_a_while_loses_nothing(
     runner.run(lambda: False, until=all_landed(chunk))
     journal.close()
     assert landed(tmp_path) == undisturbed
-    assert pauses == [1.0, 2.0, 4.0], "it waits longer each time"
+    assert sum(pauses) == 1.0 + 2.0 + 4.0, "it waits longer each time"
+    assert max(pauses) <= 0.5, "and notices within half a second that it should stop"
     assert [event.code for event in told] == ["jobs_holding", "jobs_resumed"]
 
 
@@ -313,3 +315,40 @@ def test_a_runner_that_waits_for_its_source_to_repeat_an_epoch_hears_stop(tmp_pa
     again.run(lambda: next(asked, True))
     again.close()
     assert [event.code for event in told] == ["jobs_stopped_holding"]
+
+
+def test_a_source_that_is_away_is_waited_for_however_long(tmp_path: Path) -> None:
+    """Only one that is there and gives nothing no longer holds what is asked for."""
+    chunk = store_traffic()
+    runner, _ = open_runner(tmp_path, chunk, lake=lambda path: CrashingLake(path, writer="jobs"))
+    runner._lake.commits_left = 0  # type: ignore[attr-defined]
+    with pytest.raises(CrashError):
+        runner.run(lambda: False)
+    runner.close()
+    again, _ = open_runner(tmp_path, chunk)
+    source = again.source
+    assert isinstance(source, ListSource)
+    everything, source._chunk, source.is_away = source._chunk, Sayings(site="s").chunk(), True
+    asked = 0
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == 2000:  # it is back
+            source._chunk, source.is_away = everything, False
+            source.seek(None)
+        return False
+
+    again.run(stop, until=all_landed(chunk))
+    again.close()
+    assert again.stats.repeated_epochs == 1
+    third, _ = open_runner(tmp_path / "other", chunk, lake=lambda path: CrashingLake(path, writer="jobs"))
+    third._lake.commits_left = 0  # type: ignore[attr-defined]
+    with pytest.raises(CrashError):
+        third.run(lambda: False)
+    third.close()
+    fourth, _ = open_runner(tmp_path / "other", Sayings(site="s").chunk())
+    with pytest.raises(TagtideError) as raised:
+        fourth.run(lambda: False)
+    fourth.close()
+    assert raised.value.code == "source_truncated"
