@@ -32,7 +32,7 @@ from devices.chunk import Chunk
 from devices.observations import SourceKind
 from devices.site.model import ReaderClock, Site
 
-_VERSION = 1
+_VERSION = 2
 _REPEAT_GRID_US = 60_000_000
 """Repeats are told once a minute of receive time, per source and stream: a replay of 150,000 reports is a few rows."""
 _MODES = {ReaderClock.ESTIMATE: ck.ESTIMATE, ReaderClock.TRUSTED: ck.TRUSTED, ReaderClock.ARRIVAL: ck.ARRIVAL}
@@ -216,7 +216,7 @@ def _modes(speakers: Mapping[Speaker, int], site: Site) -> ck.Codes:
     readers = {reader.id: _MODES[reader.clock] for reader in site.readers}
     return np.array(
         [
-            ck.TRUSTED
+            ck.BUSINESS
             if source_kind == SourceKind.FEED
             else readers.get(source, ck.ESTIMATE)
             if source_kind == SourceKind.READER

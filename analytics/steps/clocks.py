@@ -47,10 +47,17 @@ ANNOUNCE_EVERY_US = 10_000_000
 COMPLAIN_EVERY_US = 86_400_000_000
 """An implausible clock is an alert once a day, in receive time, not once a row."""
 UNTIMED_GRACE_US = 60_000_000
-"""Where readers have not said any time yet, readings without one start the site's time after this long."""
+"""Where readers have not said any time yet, readings without one start the site's time after this long; and so do
+clock marks behind a business event."""
 
-ESTIMATE, TRUSTED, ARRIVAL = 0, 1, 2
-"""Clock modes, as in `devices.site.model.ReaderClock`."""
+AHEAD_US = 60_000_000
+"""A trusted time may lie this much after its receive time. What is further ahead counts when it was received: rows
+wait for the watermark, which never passes the bridge's clock, so a clock that is years ahead would fill the memory."""
+FORETOLD_US = 30 * 86_400_000_000
+"""The same for what a business system says: an announcement may be a month ahead."""
+
+ESTIMATE, TRUSTED, ARRIVAL, BUSINESS = 0, 1, 2, 3
+"""Clock modes: those of `devices.site.model.ReaderClock`, and that of business systems."""
 
 OFFSET, ANNOUNCED, ANNOUNCED_AT, COMPLAINED_AT, BUCKET, BUCKET_LAG, STEADY_COUNT, STEADY_NEXT, STEADY = range(9)
 """Columns of a clock's row of numbers: offset in force or `NEVER`, what was last announced and when, when it was
@@ -60,10 +67,10 @@ CLOCK_COLUMNS = STEADY + STEADY_BUCKETS
 READ, READING, DEVICE_EVENT, BUSINESS_EVENT, MARK = range(5)
 """What a row is, for the watermark."""
 
-SITE_TIME, SITE_LAG, WATERMARK, UNTIMED_SINCE = range(4)
+SITE_TIME, SITE_LAG, WATERMARK, UNTIMED_SINCE, BUSINESS_SINCE = range(5)
 """A site's numbers: newest time reached or `NEVER`, lag of the row that set it, the watermark, and when readings
-without a time began while nothing had set the site's time."""
-SITE_NUMBERS = 4
+without a time, and business events, began while nothing had set the site's time."""
+SITE_NUMBERS = 5
 
 
 def new_clocks(count: int) -> Times:
@@ -75,7 +82,7 @@ def new_clocks(count: int) -> Times:
 
 def new_site() -> Times:
     """Return the numbers of a site that nothing has come from."""
-    return np.array([NEVER, 0, 0, NEVER], dtype=np.int64)
+    return np.array([NEVER, 0, 0, NEVER, NEVER], dtype=np.int64)
 
 
 @numba.njit(cache=True)
@@ -112,11 +119,14 @@ def correct_times(  # noqa: PLR0917  numba's kernels take their arrays by place
         if reader_us[row] == NEVER or mode == ARRIVAL:
             event_us[row] = NEVER
             continue
-        if mode == TRUSTED:
-            event_us[row] = reader_us[row]
-            continue
         numbers = clocks[clock[row]]
         received = received_us[row]
+        if mode in (TRUSTED, BUSINESS):
+            event_us[row] = reader_us[row]
+            if reader_us[row] - received > (AHEAD_US if mode == TRUSTED else FORETOLD_US):
+                event_us[row] = received
+                implausible[row] = _is_due(numbers, COMPLAINED_AT, received, COMPLAIN_EVERY_US)
+            continue
         lag = received - reader_us[row]
         unset = reader_us[row] < UNSET_BEFORE_US
         if abs(lag) > HISTORY_LAG_US and not unset:
@@ -220,6 +230,8 @@ def place_in_time(  # noqa: PLR0917  as above
             history = site[SITE_TIME] != NEVER and site[SITE_LAG] > HISTORY_LAG_US
             event_us[row] = received - site[SITE_LAG] if history else received
         effective_us[row] = max(event_us[row], site[WATERMARK] + 1)
+        if kind[row] == BUSINESS_EVENT and site[SITE_TIME] == NEVER and site[BUSINESS_SINCE] == NEVER:
+            site[BUSINESS_SINCE] = received
         if kind[row] == MARK or (not timed and kind[row] <= READING):
             _pass_time(site, kind[row], received, readers)
         elif timed and kind[row] <= DEVICE_EVENT:
@@ -241,5 +253,5 @@ def _pass_time(site: Times, kind: int, received: int, readers: bool) -> None:  #
             site[UNTIMED_SINCE] = received
         elif received - site[UNTIMED_SINCE] >= UNTIMED_GRACE_US:
             site[SITE_TIME] = received
-    elif kind != MARK:
+    elif kind != MARK or (site[BUSINESS_SINCE] != NEVER and received - site[BUSINESS_SINCE] >= UNTIMED_GRACE_US):
         site[SITE_TIME] = received

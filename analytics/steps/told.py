@@ -9,7 +9,7 @@ import pyarrow as pa
 from analytics.schemas import ALERTS
 from analytics.steps.derived import Telling, derived_index, device_event_rows, table_of
 from analytics.steps.row_order import STREAM_ORDER, Rows, Speaker
-from devices.observations import DeviceEventKind
+from devices.observations import DeviceEventKind, SourceKind
 
 _REPEAT_TELLINGS = (
     Telling.REPEAT_OF_READS,
@@ -104,7 +104,13 @@ def tell_implausible(told: Told, rows: Rows, at: int, speaker: Speaker) -> None:
     stream, source_kind, source = speaker
     lag_us = int(rows.received_us[at] - rows.reader_us[at])
     way = "behind" if lag_us > 0 else "ahead"
-    taken = "times are taken as history published again" if lag_us > 0 else "times are corrected"
+    taken = "times are taken as history published again" if lag_us > 0 else "times are corrected, or ignored"
+    mend = (
+        'Set its NTP server, or in the site file clock = "arrival" (ignore its times) or clock = "trusted" '
+        "(they are right)"
+    )
+    if source_kind == SourceKind.FEED:
+        mend = "Events more than 30 days ahead count when they were received: correct their time"
     told.alert(
         at,
         alert="clock_implausible",
@@ -116,8 +122,7 @@ def tell_implausible(told: Told, rows: Rows, at: int, speaker: Speaker) -> None:
             {
                 "stream": STREAM_ORDER[stream],
                 "lag_s": lag_us / 1e6,
-                "text": f"its clock is {abs(lag_us) / 86.4e9:.1f} days {way}; {taken}. Set its NTP server, or in the "
-                'site file clock = "arrival" (ignore its times) or clock = "trusted" (they are right)',
+                "text": f"its clock is {abs(lag_us) / 86.4e9:.1f} days {way}; {taken}. {mend}",
             }
         ),
     )

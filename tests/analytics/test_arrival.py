@@ -150,6 +150,18 @@ class TestClocks:
         said = Sayings().business_event(0.1, "a", -7200.0).business_event(0.2, "b", 7200.0)
         assert event_times(said.chunk(), stream="business_events") == [-7200.0, 7200.0]
 
+    def test_a_time_far_ahead_counts_when_it_came_for_it_would_wait_in_memory_for_ever(self) -> None:
+        said = Sayings().read(0.0, 60.0).read(0.1, 60.2).read(0.2, 5e9)
+        trusted = site_with(ReaderClock.TRUSTED)
+        assert event_times(said.chunk(), trusted) == [60.0, 0.1, 0.2]
+        (alert,) = derived([said.chunk()], "alerts", trusted)
+        assert (alert["alert"], alert["subject"]) == ("clock_implausible", "r1")
+        month = 30 * 86_400.0
+        told = Sayings().business_event(0.0, "a", month).business_event(1.0, "b", month + 2.0)
+        assert event_times(told.chunk(), stream="business_events") == [month, 1.0]
+        (alert,) = derived([told.chunk()], "alerts")
+        assert "30 days ahead" in alert["detail"]
+
     def test_one_stream_in_local_time_does_not_harm_the_others(self) -> None:
         said = Sayings().read(0.1, 0.0).device_event(1.0, "heartbeat", 3600.9).read(2.1, 2.0)
         assert event_times(said.chunk()) == [0.0, 2.0]
@@ -260,7 +272,7 @@ class TestLateness:
         assert arrive(said.chunk()).watermark_us == us(-2.0)
 
     def test_a_trusted_time_in_the_future_moves_the_watermark_to_now_at_most(self) -> None:
-        said = Sayings().read(0.0, 5000.0)
+        said = Sayings().read(0.0, 50.0)
         assert arrive(said.chunk(), site_with(ReaderClock.TRUSTED)).watermark_us == us(-2.0)
 
     def test_a_site_of_bare_scales_lives_on_receive_time(self) -> None:
@@ -268,6 +280,13 @@ class TestLateness:
         waiting = Sayings().reading(10.0, 1.0).reading(69.0, 1.0)
         assert arrive(waiting.chunk()).watermark_us == 0
         assert arrive(waiting.reading(70.0, 1.0).chunk()).watermark_us == us(68.0)
+
+    def test_a_site_of_business_events_alone_lives_on_clock_marks(self) -> None:
+        said = Sayings().mark(0.0).business_event(10.0, "a", -7200.0).mark(69.0)
+        assert arrive(said.chunk()).watermark_us == 0
+        assert arrive(said.mark(70.0).chunk()).watermark_us == us(68.0)
+        assert arrive(said.read(71.0, 71.0).chunk()).watermark_us == us(69.0)
+        assert arrive(Sayings().mark(0.0).mark(500.0).chunk()).watermark_us == 0, "marks alone say nothing"
 
 
 def test_rejects_pass_untouched() -> None:

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.steps.inventory import InventoryStep
+from analytics.pipeline import SitePipeline
+from analytics.steps.inventory import BOOK_LIMIT, InventoryStep
 from analytics.steps.silent_items import BIN_COUNT, FIRST_BIN_US, Silence, SilenceHistory, bin_of
 from analytics.steps.state_bytes import StateVersionError
 from devices.epc import encode_sgtin96
 from devices.site.model import Shelf, Site, Zone, ZoneKind
+from tests.analytics.chunk_building import Sayings
 from tests.analytics.step_laws import LAWS, check_pipeline, cut_points, run_pipeline
 from tests.analytics.told_stays import Told, ToldStays, rows_of
 
@@ -321,3 +323,20 @@ def test_laws(data: st.DataObject) -> None:
         assert 0.0 <= row["on_hand_low"] <= row["on_hand"] + 1e-9
         assert row["on_hand"] <= row["on_hand_high"] + 1e-9
         assert row["seen_quantity"] >= 0
+
+
+def test_a_sale_of_more_units_than_there_are_in_the_world_takes_no_longer_than_any_other() -> None:
+    """A bound on what waits, and on the book: before, each unit of it was counted one by one."""
+    site = Site(id="s")
+    said = Sayings().read(0.0, 0.0)
+    for number in range(3):
+        said.business_event(1.0 + number, f"{number}", gtin="09506000134352", quantity=2**62)
+    pipeline = SitePipeline(site, [InventoryStep()])
+    outputs = pipeline.process(said.read(4_000.0, 4_000.0, epc_hex="31").chunk())
+    assert outputs["inventory"]["book_quantity"].to_pylist()[-1] == -BOOK_LIMIT
+
+
+def test_years_without_events_pass_at_once() -> None:
+    said = Sayings().business_event(0.0, "a", -50 * 365 * 86_400.0, gtin="09506000134352", event="book_stock")
+    outputs = SitePipeline(Site(id="s"), [InventoryStep()]).process(said.read(1.0, 1.0).mark(2_000.0).chunk())
+    assert outputs["inventory"].num_rows == 2

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from analytics.pipeline import _VERSION, SitePipeline, StateError, _digest, default_steps
+from analytics.steps.arrival import _VERSION as ARRIVAL_VERSION
 from analytics.steps.device_health import DeviceHealthStep
 from devices.site.model import Reader, Site
 from tests.analytics.chunk_building import Sayings
@@ -50,6 +51,21 @@ def test_steps_come_and_go_with_a_remark() -> None:
     assert "no stored state for step 'device_health'" in new
 
 
+@pytest.mark.parametrize("readers", [SITE.readers, ()])
+def test_a_site_without_zones_and_antennas_runs(readers: tuple[Reader, ...]) -> None:
+    pipeline = SitePipeline(Site(id="s", readers=readers))
+    said = Sayings().read(0.1, 0.0, antenna=1).reading(1.0, 2.5).mark(90.0)
+    assert sorted(pipeline.process(said.chunk())) == ["alerts", "device_events", "readings", "reads"]
+    assert pipeline.load(pipeline.dump()) == ()
+
+
+def test_a_site_of_which_only_the_till_is_heard_gets_its_book_stock() -> None:
+    pipeline = SitePipeline(SITE)
+    said = Sayings().business_event(1.0, "a", event="book_stock", gtin="09506000134352", quantity=41)
+    outputs = pipeline.process(said.mark(70.0).mark(1_000.0).chunk())
+    assert outputs["inventory"]["book_quantity"].to_pylist() == [41, 41]
+
+
 @pytest.mark.parametrize(
     ("blob", "code"),
     [
@@ -61,8 +77,11 @@ def test_steps_come_and_go_with_a_remark() -> None:
         (msgspec.msgpack.encode([3, "s", "of a later release"]), "state_version"),
         (container({}, site="t"), "state_unreadable"),
         (container({"arrival": msgspec.msgpack.encode([99, {}, {}])}), "state_version"),
-        (container({"arrival": msgspec.msgpack.encode([1, {}, {}])}), "state_unreadable"),
-        (container({"arrival": msgspec.msgpack.encode([1, {"speakers": "[[1]]"}, {}])}), "state_unreadable"),
+        (container({"arrival": msgspec.msgpack.encode([ARRIVAL_VERSION, {}, {}])}), "state_unreadable"),
+        (
+            container({"arrival": msgspec.msgpack.encode([ARRIVAL_VERSION, {"speakers": "[[1]]"}, {}])}),
+            "state_unreadable",
+        ),
         (container({"arrival": b""}), "state_unreadable"),
         (
             container({"device_health": msgspec.msgpack.encode([1, {}, {"known": ["|u1", [9], b""]}])}),

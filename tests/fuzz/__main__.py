@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.fuzz.running import Run, Totals, read_reproducer
 from tests.fuzz.targets import TARGETS
 
-_SHARES = {"site": 0.02, "state": 0.02, "journal": 0.004, "pipeline": 0.01, "kafka": 0.08}
+_SHARES = {"site": 0.01, "state": 0.002, "journal": 0.003, "pipeline": 0.001, "kafka": 0.03}
 """Share of all inputs for targets whose inputs take milliseconds; the others share the rest."""
 
 

@@ -4,6 +4,7 @@ import gzip
 import io
 import random
 import tempfile
+import zlib
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ from devices.publication import Publication
 from devices.timestamps import TIME_US_MAX, TIME_US_MIN
 from ingest.capture import CaptureProblem, open_capture, read_capture, read_stream
 from tests.fuzz import hostile, rejections, seeds
+from tests.fuzz.decoding import LOOK_CLOSER_EVERY
 from tests.fuzz.mutation import Mutator
 from tests.fuzz.target import Outcome, hold
 
@@ -22,6 +24,7 @@ _TIMES = [
     b"-1e17", b'"0001-01-01T00:00:00+23:59"', b'"9999-12-31T23:59:59-2359"', b"null", b"true", b'"now"', b"1e11", b"-5",
     b'"1e16"', b"9000000000000000000", b"99999999999999999999", b'"-9e18"', b"0", b'"2026-11-22 15:51:52,5"', b"[1]",
 ]  # fmt: skip
+_LONG = b'"' + b"t" * 70_000 + b'"'
 _PAYLOADS = [b'"{\\"x\\":1}"', b"null", b"1.5", b'{"x":1.50}', b'"\\u0000"', b'"\xff"', b'"\\ud800"', b'""', b'"12.3"']
 
 
@@ -62,7 +65,9 @@ class CaptureTarget:
             hold(error.hint, "no hint")
             return Outcome(rejects=[error.code])
         found = list(read_capture(path))
-        hold(found == list(read_capture(path)), "the same capture reads differently the second time")
+        look_closer = zlib.crc32(data) % LOOK_CLOSER_EVERY == 0
+        if look_closer:
+            hold(found == list(read_capture(path)), "the same capture reads differently the second time")
         outcome = Outcome()
         for entry in found:
             if isinstance(entry, CaptureProblem):
@@ -73,7 +78,7 @@ class CaptureTarget:
             else:
                 outcome.rows += 1
                 _check_publication(entry)
-        if not data.startswith((b"\x1f\x8b", b"\xef\xbb\xbf")) and data:
+        if look_closer and data and not data.startswith((b"\x1f\x8b", b"\xef\xbb\xbf")):
             self._check_neighbours(data, found)
         return outcome
 
@@ -86,9 +91,8 @@ class CaptureTarget:
             return rng.choice(self._lines).rstrip()
         if kind < 5:
             payload = rng.choice(_PAYLOADS) if rng.random() < 0.7 else hostile.value(rng)
-            topic = rng.choice(
-                [b'"a/b"', b'"$tagtide/clock"', b'"\\u0000"', b'""', b'"\xff"', b'"' + b"t" * 70_000 + b'"']
-            )
+            long = _LONG if rng.random() < 0.02 else b'"t"'
+            topic = rng.choice([b'"a/b"', b'"$tagtide/clock"', b'"\\u0000"', b'""', b'"\xff"', long])
             length = rng.choice([b"", b"", b',"payloadlen":%d' % rng.randrange(20), b',"payloadlen":1e9'])
             return b'{"tst":%s,"topic":%s,"qos":%d%s,"payload":%s}' % (
                 rng.choice(_TIMES),
