@@ -32,6 +32,7 @@ def open_runner(
     kafka: KafkaAccess | None = None,
     config: RunnerConfig | None = None,
     on_event: OnEvent = ignore,
+    source: RecordSource | None = None,
 ) -> Runner:
     """Open everything that the jobs of a data directory need; whoever has the runner closes it.
 
@@ -41,6 +42,7 @@ def open_runner(
         kafka: Which Kafka to read; the edge log of `data` is read where absent.
         config: How epochs are cut.
         on_event: Told what happens.
+        source: What to read instead of either; closed with the runner.
 
     Raises:
         JournalError: Another process runs these jobs, or the disk refuses.
@@ -52,7 +54,7 @@ def open_runner(
         data.keep_sites(sites)
         lake = Lake(data.lake, writer=WRITER)
         _check_belong_together(journal, lake, data)
-        source = open_source(sites, data, kafka, on_event)
+        source = source or open_source(sites, data, kafka, on_event)
     except BaseException:
         journal.close()
         raise

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.commands import data, devices, doctor, edge, evaluate, health, simulate, stack
+from deploy.commands import data, devices, doctor, edge, evaluate, health, rebuild, simulate, stack
 from deploy.kernel_cache import find_kernel_cache
 from deploy.logs import Log, LogFormat, log_settings
 from deploy.printing import say
@@ -33,6 +33,7 @@ stack.add_to(app)
 health.add_to(app)
 edge.add_to(app)
 data.add_to(app)
+rebuild.add_to(app)
 doctor.add_to(app)
 evaluate.add_to(app)
 simulate.add_to(app)

@@ -74,7 +74,7 @@ class EdgeLogSource:
         log: SourceLog,
         directory: TopicDirectory,
         *,
-        cursor: str = CURSOR,
+        cursor: str | None = CURSOR,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -83,7 +83,8 @@ class EdgeLogSource:
         Args:
             log: The edge log; the source closes it in the end.
             directory: Which topics belong to which sites.
-            cursor: Name of the consumer.
+            cursor: Name of the consumer; `None` for one that reads what is kept anyway and holds nothing back, such as
+                a rebuild: what is trimmed under it is missing at the beginning.
             sleep: Waits between looks.
             monotonic: Seconds, for the deadline of a poll.
         """
@@ -95,7 +96,8 @@ class EdgeLogSource:
         self._rows_per_publication = 1.0
         self._from_beginning = True
         self._offset = 0
-        log.move_cursor(cursor, 0)
+        if cursor is not None:
+            log.move_cursor(cursor, 0)
 
     def poll(self, *, max_rows: int, timeout_s: float) -> list[Chunk]:
         """Return the next chunks, about `max_rows` rows at most; an empty list if none came within `timeout_s`.
@@ -118,6 +120,11 @@ class EdgeLogSource:
             if not found:
                 self._sleep(min(_POLL_INTERVAL_S, left_s))
 
+    @property
+    def offset(self) -> int:
+        """Edge offset of the last publication that `poll` has handed out, or found nothing in."""
+        return self._offset
+
     def position(self) -> bytes:
         """Return a token for the place behind everything that `poll` has handed out."""
         return msgspec.json.encode(_Position(edge_id=self._log.edge_id, offset=self._offset))
@@ -138,7 +145,9 @@ class EdgeLogSource:
 
     def release(self, position: bytes) -> None:
         """Tell that nothing before a place will be asked for again, so that it may be trimmed."""
-        self._log.move_cursor(self._cursor, self._checked(position))
+        offset = self._checked(position)
+        if self._cursor is not None:
+            self._log.move_cursor(self._cursor, offset)
 
     def close(self) -> None:
         """Close the log."""

@@ -162,8 +162,11 @@ class ForwardSession:
     def _has_room(self) -> bool:
         in_flight = self._outstanding.value_bytes
         ranges = self._outstanding.ranges
+        # While Kafka is away what is in flight waits for it; more of it would all go at once when it is back.
+        is_waiting = self._stats.state is ForwarderState.AWAY and ranges > 0
         return (
             not self._unsent
+            and not is_waiting
             and in_flight < self._config.in_flight_bytes_limit
             and ranges < self._config.in_flight_ranges_limit
         )

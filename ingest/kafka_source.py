@@ -11,7 +11,7 @@ away `poll` returns nothing and goes on trying.
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar, cast
 
@@ -123,6 +123,17 @@ class KafkaSource:
         deadline = self._monotonic() + timeout_s
         reader = self._reader or self._open(deadline)
         return [] if reader is None else reader.poll(max_rows, deadline)
+
+    def progress_ends(self) -> dict[int, int] | None:
+        """Return by partition where the progress records end now; `None` while Kafka is away."""
+        return None if self._reader is None else self._reader.progress_ends()
+
+    def has_reached(self, progress_ends: Mapping[int, int]) -> bool:
+        """Whether `poll` has handed out everything that progress records before some ends speak of."""
+        if self._reader is None:
+            return False
+        reached = self._reader.position().next_offsets
+        return all(reached.get(number, {}).get(PROGRESS_TOPIC, 0) >= end for number, end in progress_ends.items())
 
     def position(self) -> bytes:
         """Return a token for the place behind everything that `poll` has handed out."""
@@ -256,6 +267,20 @@ class _Reader:
             next_offsets={number: assembly.next_offsets() for number, assembly in self._assemblies.items()},
             handed={log: offset for each in self._assemblies.values() for log, offset in each.handed.items()},
         )
+
+    def progress_ends(self) -> dict[int, int] | None:
+        """Ask Kafka where the progress records end; partitions without any are left out."""
+        ends = {}
+        for number in self._assemblies:
+            place = KafkaPlace(self._config.topic(PROGRESS_TOPIC), number)
+            try:
+                low, high = self._consumer.get_watermark_offsets(place, timeout=_WATERMARKS_TIMEOUT_S)
+            except KafkaException as error:
+                self._stats.problem = reason_of(error.args[0])
+                return None
+            if high > low:
+                ends[number] = high
+        return ends
 
     def commit(self, position: KafkaPosition) -> None:
         """Commit a place to the consumer group, without waiting."""

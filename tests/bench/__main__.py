@@ -85,7 +85,7 @@ def _run(workload: Workload) -> Measured:
         arguments: list[str | Path] = ["up", "--site", site, "--data", root / "data", "--mqtt", broker.url]
         if workload.name.startswith("kafka"):
             kafka = stack.enter_context(LocalKafka(root / "kafka"))
-            arguments += ["--kafka", kafka.bootstrap_servers]
+            arguments += ["--kafka", kafka.bootstrap_servers, "--drain-mb-s", "0"]
         up = stack.enter_context(Tagtide(*arguments, log=root / "up.log"))
         _until(lambda: "connected to" in up.told(), up)
         warm = replace(workload, publications=max(100, 5_000 // workload.reads_a_publication))

@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -206,6 +207,43 @@ def test_a_full_log_holds_the_broker_and_the_connection_until_there_is_room(
         eventually(lambda: not running.stats.holding, "it goes on by itself")
     assert running.codes().count("bridge_holding_log_full") >= 1
     assert "bridge_resumed" in running.codes()
+
+
+@pytest.mark.parametrize("bound", ["disk_low", "backlog_old"])
+def test_a_bound_is_told_once_and_cleared_once(
+    mosquitto: LocalBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    """A disk on which others write, or jobs that do not come: nothing is acknowledged until that is over."""
+    data = tmp_path / "data"
+    usage = shutil.disk_usage(tmp_path)
+    is_low = False
+
+    def disk_usage(_: object) -> object:
+        return usage._replace(free=1_000_000 if is_low else 10**9)
+
+    monkeypatch.setattr("ingest.edge_log.shutil.disk_usage", disk_usage)
+    limits = EdgeLogLimits(backlog_age_s_max=1 if bound == "backlog_old" else 10**6, disk_free_bytes_min=10**8)
+    with (
+        RunningBridge(mosquitto, data, log=limits) as running,
+        contextlib.closing(EdgeLog.open(data)) as consumer,
+    ):
+        eventually(running.is_receiving, "the bridge is connected")
+        consumer.move_cursor("jobs", 0)
+        publish(mosquitto, numbered(1))
+        eventually(lambda: running.stats.acknowledged == 1, "the first is taken")
+        time.sleep(1.2)
+        is_low = bound == "disk_low"
+        publish(mosquitto, numbered(1, first=1))
+        eventually(lambda: running.stats.holding, "the bound is noticed")
+        publish(mosquitto, numbered(500, first=2))
+        time.sleep(0.8)  # three times asked again
+        assert running.stats.received <= 2 < stored_count(data) + 500
+        assert running.stats.hold_reason == bound
+        is_low = False
+        consumer.move_cursor("jobs", consumer.last_offset)
+        eventually(lambda: running.stats.acknowledged == 502, "all are acknowledged")
+    assert running.codes().count(f"bridge_holding_{bound}") == running.codes().count("bridge_resumed") == 1
+    assert payloads(data) == [payload for _, payload in numbered(502)]
 
 
 def test_a_full_disk_is_waited_out(mosquitto: LocalBroker, tmp_path: Path) -> None:

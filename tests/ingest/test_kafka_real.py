@@ -256,6 +256,7 @@ def test_a_cursor_that_cannot_be_moved_is_moved_later(cluster: KafkaCluster, tmp
         edge_id = log.edge_id
         read = log.read
         cursor = log.cursor
+        count_after = log.count_after
 
         def move_cursor(self, name: str, offset: int) -> None:
             nonlocal refusals_left
