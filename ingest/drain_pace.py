@@ -5,7 +5,7 @@ its uplink, and the cluster that a thousand stores come back to at the same time
 rate, while what comes in meanwhile is added to the allowance: a forwarder that keeps up is never slowed down, however
 much comes in, and one that is behind always gets nearer.
 
-Everything goes in edge order, live behind backlog: what is new reaches Kafka when what is old is there (ADR 9).
+Everything goes in edge order, live behind backlog: what is new reaches Kafka when what is old is there (ADR 10).
 """
 
 _QUANTUM_S = 0.1  # a backlog is read in portions of so much time: ten chunks a second, not a thousand small ones
