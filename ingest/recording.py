@@ -97,6 +97,7 @@ class _Recorder:
         self._on_event = on_event
         self._clock = clock
         self._acks: list[int] = []
+        self._lost_reason: str | None = None
         self._synced_at = time.monotonic()
         config = SessionConfig(
             url=url, client_id=f"tagtide-cap-{uuid.uuid4().hex[:8]}", clean_session=True, security=security
@@ -126,12 +127,16 @@ class _Recorder:
         """Subscribe."""
         del session_present  # we ask for none
         self._session.subscribe(self._topic_filters)
+        self._lost_reason = None
         self._on_event(f"connected to {self._url}")
 
     def on_lost(self, loss: ConnectionLoss, retry_in_s: float) -> None:
-        """Drop the acknowledgements of the connection that ended."""
+        """Drop the acknowledgements of the connection that ended; of a row of failures, tell those of a new reason."""
         self._acks.clear()
-        self._on_event(f"no connection to {self._url}: {loss}; trying again in {retry_in_s:.1f} s")
+        if loss.reason != self._lost_reason:
+            self._lost_reason = loss.reason
+            text = f"no connection to {self._url}: {loss}; trying again and again, first in {retry_in_s:.1f} s"
+            self._on_event(text)
 
     def on_subscribed(self, *, refused: bool) -> None:
         """Tell a refusal."""

@@ -1,5 +1,6 @@
 """Promise: what runs and goes on running says what it does, outlives its broker's absence, and stops politely."""
 
+import json
 import os
 import signal
 import subprocess
@@ -148,12 +149,29 @@ def test_a_forwarder_that_cannot_start_ends_its_bridge(
         )
 
 
+@pytest.mark.parametrize(("command", "says"), [("forward", "cannot forward now"), ("jobs", "trying again")])
+def test_what_waits_for_kafka_says_so_and_ends_when_asked(
+    tmp_path: Path, site_file: Path, command: str, says: str
+) -> None:
+    arguments = ("--site", site_file, "--data", tmp_path / "data", "--kafka", f"127.0.0.1:{free_port()}")
+    with running(tmp_path, command, *arguments, "--log-format", "json") as daemon:
+        daemon.says(says)
+        began = time.monotonic()
+        assert daemon.stops() == 0
+        assert time.monotonic() - began < 15, "an attempt takes 5 s; a supervisor waits for 30 s"
+        events = [json.loads(line) for line in daemon.said().splitlines()]
+        assert [event["level"] for event in events if event["event"] == "kafka_away"] == ["warning"], "told once"
+        assert events[-1]["event"] in {"forwarder_stopped", "jobs_stopped"}
+        assert {(event["component"], event["site"]) for event in events} == {(command, "store-7")}
+
+
 def test_a_capture_of_nothing_ends_when_asked(tmp_path: Path) -> None:
     url = f"mqtt://127.0.0.1:{free_port()}"
     with running(tmp_path, "capture", tmp_path / "c.jsonl", "--mqtt", url) as capture:
         capture.says("no connection to")
         assert capture.stops() == 0
         assert f"0 publications in {tmp_path / 'c.jsonl'}" in capture.said()
+        assert capture.said().count("no connection to") == 1, "the same reason is told once"
 
 
 def test_a_replay_that_waits_for_its_broker_ends_when_asked(tmp_path: Path) -> None:
@@ -210,8 +228,6 @@ def test_two_sites_in_one_stack(tmp_path: Path, site_file: Path) -> None:
 
 
 def row_keys(line: str) -> list[str]:
-    import json
-
     return list(json.loads(line))
 
 
