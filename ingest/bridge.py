@@ -189,7 +189,7 @@ class Bridge:
         Raises:
             EdgeLogInUseError: Another process writes this edge log.
         """
-        self._log.claim_writer()
+        self._log.begin_run(self._clock())
         self._stored_any = self._log.last_offset > 0
         newest_us = self._try(self._log.newest_received_us)
         if newest_us is not None:

@@ -1,8 +1,9 @@
 """The edge log: every publication that a bridge accepted, in order, on disk before it is acknowledged.
 
-One SQLite file, WAL, `synchronous=FULL`: a commit that returned survives a power cut. Rows carry offsets 1, 2, 3...
-without gaps, and an offset is never given twice: only rows below every cursor are ever dropped, so the newest row
-always stays and the next offset follows from it.
+One SQLite file, WAL, `synchronous=FULL`: a commit that returned survives a power cut. Rows carry rising offsets, from 1
+on, without gaps while a bridge runs. An offset is never given twice: only rows below every cursor are ever dropped, so
+the newest row always stays and the next offset follows from it. Where a run begins, offsets may jump, so that this is
+true of an older copy that was put back, too (`ingest.offset_jumps`).
 
 Consumers (the jobs, the forwarder) keep *cursors* here: the last offset that they are done with. A note is a key and
 a value written in the same transaction as the rows that it speaks of: progress of a replay, what the broker owes us.
@@ -26,10 +27,12 @@ from devices.publication import LoggedPublication, Publication
 from ingest.edge_log_file import check, connect, create, errors_of, lock
 from ingest.errors import EdgeLogForeignError
 from ingest.limits import EdgeLogLimits, EdgeLogUse, released_through
+from ingest.offset_jumps import OffsetJumps, is_dense
 
 FILE_NAME = "edge-log.sqlite"
 """Name of the log inside a data directory."""
 
+_JUMPS = "offset_jumps"  # key of the note in which the log keeps them
 _TRIM_ROWS = 5_000  # rows looked at in one trim: some 10 ms, so that the bridge can trim between two reads
 
 _INSERT = "INSERT INTO publications (edge_offset, received_us, topic, qos, retained, payload) VALUES (?, ?, ?, ?, ?, ?)"
@@ -59,6 +62,8 @@ class EdgeLog:
         self._guard = threading.RLock()
         self._lock_file: int | None = None
         self._next_offset: int | None = None  # known while we are the writer and the last commit went well
+        self._run_begins_at = 0
+        self._jumps = OffsetJumps()
         self.edge_id: str = self._required_note("edge_id")
         """Identity of this log, random, given to it when it was created."""
 
@@ -105,6 +110,20 @@ class EdgeLog:
                 with errors_of(self.path):
                     self._lock_file = lock(self.path)
 
+    def begin_run(self, now_us: int) -> None:
+        """Become the writer, for a run that goes on above every offset that an earlier one can have given out.
+
+        Args:
+            now_us: The time, microseconds since the epoch; the offset of the run's first row, where that is further
+                than the next one. A log into which nothing was ever written begins at 1.
+
+        Raises:
+            EdgeLogInUseError: Another process is the writer.
+        """
+        with self._guard:
+            self.claim_writer()
+            self._run_begins_at = 0 if self._is_untouched() else now_us
+
     def append(self, publications: Sequence[Publication], *, note: tuple[str, str] | None = None) -> int:
         """Store publications in one commit; on return they survive a power cut.
 
@@ -123,15 +142,23 @@ class EdgeLog:
         with self._guard:
             self.claim_writer()
             first = self.last_offset + 1 if self._next_offset is None else self._next_offset
+            notes = [] if note is None else [note]
+            if self._is_untouched():
+                notes.append((_JUMPS, OffsetJumps().encode()))
             self._next_offset = None  # in doubt until the commit has returned
+            if publications and first < self._run_begins_at:
+                jumps = self._known_jumps().with_jump(first - 1, self._run_begins_at, first_kept=self.first_offset)
+                notes.append((_JUMPS, jumps.encode()))
+                first = self._run_begins_at
             rows = [
                 (offset, item.received_us, item.topic, item.qos, item.retained, item.payload)
                 for offset, item in enumerate(publications, first)
             ]
             with self._transaction() as connection:
                 connection.executemany(_INSERT, rows)
-                if note is not None:
-                    connection.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", note)
+                connection.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?)", notes)
+            if publications:
+                self._run_begins_at = 0
             self._next_offset = first + len(rows)
             return self._next_offset - 1
 
@@ -149,7 +176,8 @@ class EdgeLog:
                 found = _take(cursor, limit_bytes)
             finally:
                 cursor.close()  # or the statement would keep its snapshot, and the WAL could not be checkpointed
-        if found and found[-1].edge_offset - found[0].edge_offset + 1 != len(found):
+        offsets = [row.edge_offset for row in found]
+        if not is_dense(offsets, self._jumps) and not is_dense(offsets, self._known_jumps()):
             raise EdgeLogForeignError(
                 f"{self.path} is damaged: rows are missing between offsets {found[0].edge_offset}"
                 f" and {found[-1].edge_offset}",
@@ -169,7 +197,17 @@ class EdgeLog:
 
     def count_after(self, offset: int) -> int:
         """Return how many publications are kept behind an offset; cheap, so that it may be asked every second."""
-        return max(0, self.last_offset - max(offset, self.first_offset - 1))
+        first, last = max(offset + 1, self.first_offset), self.last_offset
+        return 0 if last < first else last - first + 1 - self._known_jumps().skipped(first - 1, last)
+
+    def is_next(self, offset: int, found: int) -> bool:
+        """Whether nothing was ever stored between an offset and a later one that was found."""
+        return found == offset + 1 or self._known_jumps().is_next(offset, found)
+
+    def received_us(self, offset: int) -> int | None:
+        """Return the receive time of the publication at an offset; `None` where it is not kept."""
+        row = self._row("SELECT received_us FROM publications WHERE edge_offset = ?", offset)
+        return None if row is None else cast("int", row[0])
 
     def newest_received_us(self) -> int | None:
         """Return the receive time of the newest publication, microseconds; `None` where the log is empty."""
@@ -275,6 +313,16 @@ class EdgeLog:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def _is_untouched(self) -> bool:
+        return self._next_offset is None and self.last_offset == 0 and self.note(_JUMPS) is None
+
+    def _known_jumps(self) -> OffsetJumps:
+        try:
+            self._jumps = OffsetJumps.decode(self.note(_JUMPS))
+        except ValueError as cause:
+            raise EdgeLogForeignError(f"{self.path} has a damaged note of its offsets' jumps") from cause
+        return self._jumps
 
     def _row(self, sql: str, *values: str | int) -> tuple[object, ...] | None:
         with self._guard, errors_of(self.path):

@@ -27,6 +27,7 @@ _BYTES_MAX = 64 * 2**20  # payload bytes in one poll; decoded rows take a few ti
 class _Position(msgspec.Struct, frozen=True, kw_only=True):
     edge_id: str
     offset: int
+    received_us: int | None = None  # of the publication at the offset: tells an older copy that was put back
 
 
 class SourceLog(Protocol):
@@ -50,6 +51,14 @@ class SourceLog(Protocol):
 
     def move_cursor(self, name: str, offset: int) -> None:
         """Tell that a consumer is done with everything up to an offset."""
+        ...
+
+    def is_next(self, offset: int, found: int) -> bool:
+        """Whether nothing was ever stored between an offset and a later one that was found."""
+        ...
+
+    def received_us(self, offset: int) -> int | None:
+        """Return the receive time of the publication at an offset; `None` where it is not kept."""
         ...
 
     def close(self) -> None:
@@ -96,6 +105,8 @@ class EdgeLogSource:
         self._rows_per_publication = 1.0
         self._from_beginning = True
         self._offset = 0
+        self._is_ahead = False  # of the log's end: an older copy of it was put back
+        self._received_us: int | None = None
         if cursor is not None:
             log.move_cursor(cursor, 0)
 
@@ -127,16 +138,24 @@ class EdgeLogSource:
 
     def position(self) -> bytes:
         """Return a token for the place behind everything that `poll` has handed out."""
-        return msgspec.json.encode(_Position(edge_id=self._log.edge_id, offset=self._offset))
+        return msgspec.json.encode(
+            _Position(edge_id=self._log.edge_id, offset=self._offset, received_us=self._received_us)
+        )
 
     def seek(self, position: bytes | None) -> None:
         """Go to a place that `position` named; `None` is the beginning of what is kept.
 
+        A place behind the log's end means that an older copy of the log was put back. The bridge's next run goes on
+        above it (`ingest.offset_jumps`), so that nothing new is taken for something old.
+
         Raises:
-            EdgeLogPositionError: The position is of another edge log, or lies behind its end.
+            EdgeLogPositionError: The position is of another edge log, or another publication has its offset now.
         """
-        self._offset = 0 if position is None else self._checked(position)
+        place = None if position is None else self._checked(position)
+        self._offset = 0 if place is None else place.offset
+        self._received_us = None if place is None else place.received_us
         self._from_beginning = self._offset == 0
+        self._is_ahead = self._offset > self._log.last_offset
 
     @property
     def is_away(self) -> bool:
@@ -145,7 +164,8 @@ class EdgeLogSource:
 
     def release(self, position: bytes) -> None:
         """Tell that nothing before a place will be asked for again, so that it may be trimmed."""
-        offset = self._checked(position)
+        # An older copy of the log that was put back ends before it: everything that it has is done with.
+        offset = min(self._checked(position).offset, self._log.last_offset)
         if self._cursor is not None:
             self._log.move_cursor(self._cursor, offset)
 
@@ -158,28 +178,36 @@ class EdgeLogSource:
         found = self._log.read(self._offset, limit_rows, _BYTES_MAX)
         if not found:
             return found
-        if found[0].edge_offset != self._offset + 1 and not self._from_beginning:
+        if self._is_ahead and found[0].edge_offset == self._offset + 1:
+            raise self._other_history(self._offset)
+        if not self._from_beginning and not self._log.is_next(self._offset, found[0].edge_offset):
             raise EdgeLogPositionError(
                 f"{self._log.path}: publications {self._offset + 1} to {found[0].edge_offset - 1} are no longer kept",
                 hint="they were trimmed after being released; start again from the beginning of what is kept",
             )
-        self._from_beginning = False
+        self._from_beginning = self._is_ahead = False
         self._offset = found[-1].edge_offset
+        self._received_us = found[-1].publication.received_us
         return found
 
-    def _checked(self, position: bytes) -> int:
+    def _checked(self, position: bytes) -> _Position:
         place = _decoded(position)
         if place.edge_id != self._log.edge_id:
             raise EdgeLogPositionError(
                 f"{self._log.path} is edge log {self._log.edge_id}, the position is of {place.edge_id}",
                 hint="the edge log was replaced: put the old one back, or give the jobs a fresh --data directory",
             )
-        if place.offset > (last := self._log.last_offset):
-            raise EdgeLogPositionError(
-                f"{self._log.path} ends at {last}, the position is {place.offset}: newer publications were lost",
-                hint="an older copy of the edge log was put back: give the jobs a fresh --data directory",
-            )
-        return place.offset
+        found_us = self._log.received_us(place.offset)
+        if place.received_us is not None and found_us not in (None, place.received_us):
+            raise self._other_history(place.offset)
+        return place
+
+    def _other_history(self, offset: int) -> EdgeLogPositionError:
+        return EdgeLogPositionError(
+            f"{self._log.path} holds another publication at {offset} than the one that the jobs have had",
+            hint="an older copy of the edge log was put back and written on with a clock that was behind: give the"
+            " jobs a fresh --data directory",
+        )
 
 
 def _decoded(position: bytes) -> _Position:

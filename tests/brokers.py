@@ -70,7 +70,7 @@ def payloads(data: Path) -> list[bytes]:
 def stored_count(data: Path) -> int:
     """Return how many rows a bridge has stored."""
     with contextlib.closing(EdgeLog.open(data)) as log:
-        return log.last_offset
+        return log.count_after(0)
 
 
 class RunningBridge:

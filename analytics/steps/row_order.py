@@ -85,7 +85,10 @@ def gather(batches: Mapping[str, pa.RecordBatch], chunk: Chunk, speakers: dict[S
             begin += batches[stream].num_rows
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
     edge_offset, edge_index = columns[_COLUMNS.index("edge_offset")], columns[_COLUMNS.index("edge_index")]
-    order = np.argsort(((edge_offset - chunk.first_offset) << 31) + edge_index, kind="stable")
+    if chunk.last_offset - chunk.first_offset < 2**31:
+        order = np.argsort(((edge_offset - chunk.first_offset) << 31) + edge_index, kind="stable")
+    else:  # offsets jump where a run of the bridge begins: the sum would not fit into 64 bits
+        order = np.lexsort((edge_index, edge_offset))
     return Rows(**dict(zip(_COLUMNS, (column[order] for column in columns), strict=True)), _order=order, _begins=begins)
 
 

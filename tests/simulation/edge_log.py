@@ -8,14 +8,25 @@ import bisect
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from devices.errors import EdgeLogError
 from devices.publication import LoggedPublication, Publication
 from ingest.errors import EdgeLogInUseError, EdgeLogUnavailableError
 from ingest.limits import EdgeLogLimits, EdgeLogUse, released_through
+from ingest.offset_jumps import OffsetJumps
 from tests.simulation.disk import DiskRefusalError, SimulatedDisk
 
 _ROW_BYTES = 24
+
+
+class LogCopy(NamedTuple):
+    """A backup of a log."""
+
+    rows: tuple[LoggedPublication, ...]
+    cursors: dict[str, int]
+    notes: dict[str, str]
+    jumps: OffsetJumps
 
 
 class LogFile:
@@ -28,6 +39,8 @@ class LogFile:
         self.offsets: list[int] = []
         self.stored_bytes = 0
         self.cursors: dict[str, int] = {}
+        self.jumps = OffsetJumps()
+        self.is_touched = False
         self.notes: dict[str, str] = {}
         self.writer: object | None = None
         self.history: list[LoggedPublication] = []
@@ -38,7 +51,19 @@ class LogFile:
     def last_offset(self) -> int:
         return self.offsets[-1] if self.offsets else 0
 
+    def copied(self) -> "LogCopy":
+        """Return a backup."""
+        return LogCopy(tuple(self.rows), dict(self.cursors), dict(self.notes), self.jumps)
+
+    def put_back(self, copy: "LogCopy") -> None:
+        """Restore a backup: everything later is gone from the log."""
+        self.rows = list(copy.rows)
+        self.offsets = [row.edge_offset for row in copy.rows]
+        self.stored_bytes = sum(_size(row.publication) for row in copy.rows)
+        self.cursors, self.notes, self.jumps = dict(copy.cursors), dict(copy.notes), copy.jumps
+
     def append(self, rows: Sequence[LoggedPublication], note: tuple[str, str] | None) -> None:
+        self.is_touched = True
         self.rows += rows
         self.history += rows
         for row in rows:
@@ -76,14 +101,15 @@ class SimulatedEdgeLog:
 
     def begin_run(self, now_us: int) -> None:
         self.claim_writer()
-        if self.file.offsets:
+        if self.file.is_touched:
             self._run_begins_at = now_us
 
     def append(self, publications: Sequence[Publication], *, note: tuple[str, str] | None = None) -> int:
         self.claim_writer()
         first = self.file.last_offset() + 1
-        if publications:
-            first = max(first, self._run_begins_at)
+        if publications and first < self._run_begins_at:
+            self.file.jumps = self.file.jumps.with_jump(first - 1, self._run_begins_at, first_kept=self.first_offset)
+            first = self._run_begins_at
         rows = [
             LoggedPublication(edge_offset=offset, publication=item) for offset, item in enumerate(publications, first)
         ]
@@ -117,6 +143,13 @@ class SimulatedEdgeLog:
 
     def count_after(self, offset: int) -> int:
         return len(self.file.offsets) - bisect.bisect_right(self.file.offsets, offset)
+
+    def is_next(self, offset: int, found: int) -> bool:
+        return self.file.jumps.is_next(offset, found)
+
+    def received_us(self, offset: int) -> int | None:
+        found = self.read(offset - 1, 1, 1)
+        return found[0].publication.received_us if found and found[0].edge_offset == offset else None
 
     def cursor(self, name: str) -> int:
         return self.file.cursors.get(name, 0)

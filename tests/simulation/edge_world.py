@@ -18,7 +18,7 @@ from ingest.window import WindowLimits
 from tests.simulation.broker import SimulatedBroker, SimulatedWire
 from tests.simulation.clock import SimulatedClock
 from tests.simulation.disk import SimulatedDisk
-from tests.simulation.edge_log import LogFile, SimulatedEdgeLog
+from tests.simulation.edge_log import LogCopy, LogFile, SimulatedEdgeLog
 from tests.simulation.faults import Crash, Fault, Faults
 from tests.simulation.judge import BrokenPromiseError, Judge
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 DEVICES = ("r1", "r2", "r3")
 """Who publishes; each on the topic of its name."""
 
-_DRAIN_STEPS_MAX = 20_000
+_DRAIN_STEPS_MAX = 4_000
 _ROW_BYTES_MAX = 120
 _CLOCK_STEPS_US = (2_000_000, 90_000_000, 3 * 3_600_000_000)
 
@@ -45,6 +45,10 @@ class Part(Protocol):
         """Whether it has dealt with everything that the log holds now."""
         ...
 
+    def has_had(self, edge_offset: int) -> bool:
+        """Whether what was at an offset of the log is safe with it; only asked where logs are restored."""
+        ...
+
 
 class LogReader:
     """The simplest consumer: reads on, keeps its place in the log's cursor, checks that nothing is missing."""
@@ -54,21 +58,26 @@ class LogReader:
         self._file = world.file
         self._log = SimulatedEdgeLog(world.file)
         self._log.file.cursors["jobs"] = 0
+        self._position = 0  # kept elsewhere: a copy of the log that is put back does not take it along
         self.read: dict[int, bytes] = {}
 
     @property
     def is_done(self) -> bool:
-        return self._log.cursor("jobs") == self._log.last_offset
+        return self._log.last_offset <= self._position
+
+    def has_had(self, edge_offset: int) -> bool:
+        return edge_offset in self.read
 
     def step(self) -> None:
-        found = self._log.read(self._log.cursor("jobs"), self._world.generator.randint(1, 30), 10**6)
+        found = self._log.read(self._position, self._world.generator.randint(1, 30), 10**6)
         try:
             if found:
                 for row in found:
                     payload = row.publication.payload
                     if self.read.setdefault(row.edge_offset, payload) != payload:
                         raise BrokenPromiseError("an offset names one publication for ever", f"{row.edge_offset}")
-                self._log.move_cursor("jobs", found[-1].edge_offset)
+                self._position = found[-1].edge_offset
+            self._log.move_cursor("jobs", min(self._position, self._log.last_offset))
         except TagtideError as error:
             if error.recovery is not Recovery.RETRY:
                 raise
@@ -112,6 +121,7 @@ class EdgeWorld:
         self._unsent = self._publications(self.generator.choice((5, 15, 40)))
         self._next = next(self._unsent, None)
         self._away_steps = 0
+        self._backup: LogCopy | None = None
         self._published: list[tuple[str, bytes, int]] = []
         self.consumer: Part = self.open_consumer()
 
@@ -149,6 +159,8 @@ class EdgeWorld:
         """Hold the end of the run against the promises."""
         self.judge.check_told()
         self.judge.check_stored(row for row in self.file.history if row.publication.topic != CLOCK_TOPIC)
+        if isinstance(self.consumer, LogReader):
+            self.judge.check_order_and_loss(payload for _, payload in sorted(self.consumer.read.items()))
 
     def _is_drained(self) -> bool:
         return self._next is None and self.broker.is_drained and self._nothing_waits() and self.consumer.is_done
@@ -229,9 +241,11 @@ class EdgeWorld:
             raise BrokenPromiseError("at the bound nothing is read", f"{bridge.stats}")
 
     def _check_bounds(self, bridge: Bridge) -> None:
-        if len(bridge._window.waiting) > 2 * self.window.publications_max:
+        if len(bridge._window.waiting) > 2 * self.window.publications_max + 2:  # and the bridge's own records
             raise BrokenPromiseError("what waits is bounded", f"{len(bridge._window.waiting)} publications")
-        room = (2 * self.window.publications_max + 1) * _ROW_BYTES_MAX  # one batch beyond the bound, and a clock record
+        room = (
+            2 * self.window.publications_max + 3
+        ) * _ROW_BYTES_MAX  # one batch beyond the bound, and records of the bridge
         if self.file.stored_bytes > self.limits.stored_bytes_max + room:
             raise BrokenPromiseError("the log keeps to its bound", f"{self.file.stored_bytes} bytes")
 
@@ -283,11 +297,33 @@ class EdgeWorld:
             self.broker.crash()
         elif self.broker.has_session and strikes(Fault.SESSION_LOST):
             self.broker.lose_session()
+        elif isinstance(self.consumer, LogReader) and strikes(Fault.LOG_RESTORED):
+            self._restore_log()
         elif strikes(Fault.CLOCK_FORWARD):
             self._step_clock(1)
         elif strikes(Fault.CLOCK_BACK):
             self._step_clock(-1)
         self.clock.sleep(self.generator.choice((0.01, 0.3, 2.0)))
+
+    def _restore_log(self) -> None:
+        """Take a backup, or put the last one back; what nobody had read since is lost with the disk, and not ours."""
+        if not self.file.is_touched:
+            return
+        if self._backup is None:
+            self.trace("the edge log is backed up")
+            self._backup = self.file.copied()
+            return
+        self._bridge_is_gone("loses its disk")
+        kept = {row.edge_offset for row in self._backup.rows}
+        self.judge.excuse(
+            row.publication.payload
+            for row in self.file.rows
+            if row.edge_offset not in kept and not self.consumer.has_had(row.edge_offset)
+        )
+        self.trace(f"the edge log is put back from a copy that ends at {max(kept, default=0)}")
+        self.file.put_back(self._backup)
+        self.judge.connack_lost()
+        self.disk.has_refused = True  # what the log knew of the broker's session may be older, or nothing
 
     def _terminate(self) -> None:
         assert self.bridge is not None

@@ -31,6 +31,7 @@ class Fault(StrEnum):
     TORN_WRITE = "crash in the middle of a write"
     DISK_FULL = "disk full"
     FSYNC_FAILED = "fsync failed"
+    LOG_RESTORED = "edge log put back from an older copy"
     CLOCK_FORWARD = "clock set forward"
     CLOCK_BACK = "clock set back"
     RECORD_LOST = "Kafka record lost and reported failed"
@@ -58,8 +59,13 @@ class Faults:
         hardest = generator.choice((0.02, 0.1, 0.3))
         share = generator.choice((0.15, 0.5, 0.9))
         self._rates = {fault: hardest * generator.random() for fault in among if generator.random() < share}
+        if (
+            Fault.LOG_RESTORED in self._rates
+        ):  # a copy that is put back under a clock that is behind is told, not mended
+            self._rates.pop(Fault.CLOCK_BACK, None)
         self._rare = {
             Fault.SESSION_LOST: 0.3,
+            Fault.LOG_RESTORED: 0.3,
             Fault.CLOCK_BACK: 0.1,
             Fault.CLOCK_FORWARD: 0.1,
             Fault.BROKER_CRASH: 0.2,

@@ -57,6 +57,10 @@ class Judge(Listener):
         """Whether the session was there is said once, and MQTT has no way to ask again."""
         self._lost_by_broker.clear()
 
+    def excuse(self, payloads: Iterable[bytes]) -> None:
+        """These were lost with a disk, before anybody had read them."""
+        self._excused.update(payloads)
+
     # What the bridge says.
 
     def told(self, code: str) -> None:

@@ -18,6 +18,7 @@ from ingest.mqtt_packets import Delivery
 from ingest.mqtt_session import MqttSession
 from ingest.outstanding import Outstanding
 from ingest.window import Window
+from tests.simulation.edge_log import SimulatedEdgeLog
 from tests.simulation.jobs_store import SimulatedJournal, SimulatedLake
 
 Mutant = Callable[[], AbstractContextManager[object]]
@@ -85,6 +86,13 @@ def keeps_unsent_acknowledgements() -> Iterator[None]:
         self._unsent[:0] = kept
 
     with patch.object(MqttSession, "_attempt", attempt):
+        yield
+
+
+@contextlib.contextmanager
+def gives_offsets_again() -> Iterator[None]:
+    """A log that was put back from a copy goes on where the copy ends."""
+    with patch.object(SimulatedEdgeLog, "begin_run", lambda self, _now_us: self.claim_writer()):
         yield
 
 

@@ -15,6 +15,7 @@ from analytics.pipeline import SitePipeline
 from analytics.runner import Runner, RunnerConfig
 from analytics.source import RecordSource
 from devices.bulk import TopicDirectory, decode_publications
+from devices.bridge_record import BRIDGE_TOPIC
 from devices.errors import Recovery, TagtideError
 from devices.publication import CLOCK_TOPIC
 from devices.site.model import Antenna, Reader, Site
@@ -88,7 +89,6 @@ class Jobs:
             self.through = runner.stats.through or self.through
             world.trace(f"jobs stop at {self.through}")
 
-
     def _open_runner(self) -> Runner:
         return Runner(
             source=self._open_source(),
@@ -100,6 +100,9 @@ class Jobs:
             monotonic=self._world.clock.monotonic,
             open_pipeline=lambda site: SitePipeline(site, []),
         )
+
+    def has_had(self, edge_offset: int) -> bool:
+        raise AssertionError(f"edge logs of this world are not restored, {edge_offset} is safe")
 
 
 class EmbeddedJobs(Jobs):
@@ -135,6 +138,9 @@ class KafkaJobs:
     def is_done(self) -> bool:
         log = SimulatedEdgeLog(self._world.file)
         return log.cursor(CURSOR) == log.last_offset and not self.kafka.late and self.jobs.is_done
+
+    def has_had(self, edge_offset: int) -> bool:
+        return self.jobs.has_had(edge_offset)
 
     def step(self) -> None:
         draw = self._world.generator.random()
@@ -195,9 +201,7 @@ class KafkaJobs:
     def _check_cursor(self, name: str, offset: int) -> None:
         """The cursor never passes what a progress record in Kafka does not cover."""
         before = self._world.file.cursors.get(name, 0)
-        covered = {
-            site: [] for site in [*(site.id for site in SITES), None]
-        }  # type: dict[str | None, list[tuple[int, int]]]
+        covered = {site: [] for site in [*(site.id for site in SITES), None]}  # type: dict[str | None, list[tuple[int, int]]]
         for (topic, _), records in self.kafka.partitions.items():
             if topic == "edge_progress":
                 for record in records:
@@ -259,7 +263,7 @@ class PipelineWorld(EdgeWorld):
 
     def lanes_of(self, topic: str) -> tuple[str, ...]:
         """Return which sites a publication gives rows or clock marks to; empty for what no site claims."""
-        if topic == CLOCK_TOPIC:
+        if topic in {CLOCK_TOPIC, BRIDGE_TOPIC}:
             return tuple(site.id for site in SITES)
         route = DIRECTORY.route(topic)
         return ("" if route is None else route.source.site,)
