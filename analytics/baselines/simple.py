@@ -39,16 +39,17 @@ def last_read_wins(reads: pa.Table, site: Site) -> pa.Table:
     return _stays(columns, site, order, _last_known(item, zone))
 
 
-def strongest_in_window(reads: pa.Table, site: Site) -> pa.Table:
-    """Estimate that an item is in the zone with the highest mean RSSI over the last 10 s, decided at each read.
+def strongest_in_window(reads: pa.Table, site: Site, *, window_us: int = WINDOW_US) -> pa.Table:
+    """Estimate that an item is in the zone with the highest mean RSSI over a window, decided at each read.
 
-    The mean is over all reads of a zone's antennas in `(t - 10 s, t]`, in dBm. Of equal means, that of the zone where
-    the item is wins, then the first zone of the site file. Reads without RSSI in dBm count for no zone; an item that
+    The mean is over all reads of a zone's antennas in `(t - window_us, t]`, in dBm. Of equal means, that of the zone
+    where the item is wins, then the first zone of the site file. Reads without RSSI in dBm count for no zone; an item
     none of whose reads in the window has any stays where it is.
 
     Args:
         reads: Corrected reads, as `analytics.baselines.columns.columns_of` takes them.
         site: Their site.
+        window_us: Length of the window, microseconds.
 
     Returns:
         Stays.
@@ -60,7 +61,7 @@ def strongest_in_window(reads: pa.Table, site: Site) -> pa.Table:
     zone[np.isnan(rssi_dbm)] = -1
     hundredths = np.rint(np.nan_to_num(rssi_dbm) * 100).astype(np.int64)  # whole numbers: sums without rounding
     won = np.empty(len(order), dtype=np.int32)
-    _strongest(item, columns.event_us[order], zone, hundredths, len(site.zones), won)
+    _strongest(item, columns.event_us[order], zone, hundredths, len(site.zones), window_us, won)
     return _stays(columns, site, order, won)
 
 
@@ -93,7 +94,7 @@ def _stays(columns: ReadColumns, site: Site, order: Int64s, zone: Int32s) -> pa.
 
 @numba.njit(cache=True)
 def _strongest(  # noqa: PLR0917 - kernels take their arrays one by one
-    item: Int32s, time_us: Int64s, zone: Int32s, rssi: Int64s, zones: int, won: Int32s
+    item: Int32s, time_us: Int64s, zone: Int32s, rssi: Int64s, zones: int, window_us: int, won: Int32s
 ) -> None:
     total = np.zeros(zones, dtype=np.int64)
     count = np.zeros(zones, dtype=np.int64)
@@ -105,7 +106,7 @@ def _strongest(  # noqa: PLR0917 - kernels take their arrays one by one
             count[:] = 0
             oldest = row
             here = -1
-        while time_us[oldest] <= time_us[row] - WINDOW_US:
+        while time_us[oldest] <= time_us[row] - window_us:
             if zone[oldest] >= 0:
                 total[zone[oldest]] -= rssi[oldest]
                 count[zone[oldest]] -= 1

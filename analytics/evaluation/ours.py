@@ -8,6 +8,7 @@ Two readings of the same rows are compared, since both are asked for:
 - *in hindsight*: what the table says afterwards: the last revision of each stay, from `from_time` to `until_time`.
 """
 
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -58,19 +59,40 @@ def run_location(site: Site, chunks: Iterable[Chunk]) -> LocationRun:
     """
     arrival, location = ArrivalStep(), LocationStep()
     arrival_state, location_state = arrival.initial(site), location.initial(site)
-    reads: list[pa.Table] = []
+    reads = _ReadsAside()
     rows: list[pa.Table] = []
-    for chunk in _with_end(site, chunks):
+    for chunk in with_end(site, chunks):
         arrival_state, arrived = arrival.step(arrival_state, chunk, site)
         if "reads" in arrived.batches:
-            reads.append(pa.Table.from_batches([arrived.batches["reads"].select(list(READ_COLUMNS))]))
+            reads.add(arrived.batches["reads"].select(list(READ_COLUMNS)))
         location_state, outputs = location.step(location_state, arrived, site)
         if "locations" in outputs:
             rows.append(outputs["locations"])
     return LocationRun(
-        reads=pa.concat_tables([pa.table(READS.empty_table().select(list(READ_COLUMNS))), *reads]),
+        reads=reads.table(),
         locations=pa.concat_tables([LOCATIONS.empty_table(), *rows]),
     )
+
+
+class _ReadsAside:
+    """Reads set aside in a file that is mapped into memory: the system may take its pages back, a table's it cannot."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.NamedTemporaryFile(prefix="tagtide-reads-", suffix=".arrow")  # noqa: SIM115  # see table
+        self._writer = pa.ipc.new_stream(self._file, READS.empty_table().select(list(READ_COLUMNS)).schema)
+
+    def add(self, reads: pa.RecordBatch) -> None:
+        """Set reads aside."""
+        self._writer.write_batch(reads)
+
+    def table(self) -> pa.Table:
+        """Return everything that was set aside; the file is gone when the table is."""
+        self._writer.close()
+        self._file.flush()
+        with pa.memory_map(self._file.name) as source:
+            table = pa.ipc.open_stream(source).read_all()
+        self._file.close()
+        return table
 
 
 def stays_as_said(locations: pa.Table, site: Site) -> pa.Table:
@@ -120,7 +142,7 @@ def _column(table: pa.Table, name: str) -> pa.Array:
     return column.chunk(0) if column.num_chunks else pa.array([], column.type)
 
 
-def _with_end(site: Site, chunks: Iterable[Chunk]) -> Iterable[Chunk]:
+def with_end(site: Site, chunks: Iterable[Chunk]) -> Iterable[Chunk]:
     """Let time go on behind the last row, so that what waits for the watermark comes out."""
     last: Chunk | None = None
     received_us = 0

@@ -1,0 +1,1 @@
+"""`make bench-accuracy`: location beside baselines and the ideal observer, on named scenarios with known truth."""

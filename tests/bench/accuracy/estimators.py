@@ -1,0 +1,180 @@
+"""What is compared: our answers, the baselines' and the ideal observer's, all as stays, at one setting or at many."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from analytics.baselines import edgex_stays, strongest_in_window
+from analytics.baselines.edgex import DEFAULT, GARMENT, MobilityParameters
+from analytics.evaluation.ours import READ_COLUMNS, with_end
+from analytics.schemas import INVENTORY, LOCATIONS
+from analytics.stays import STAYS
+from analytics.steps.arrival import ArrivalStep
+from analytics.steps.inventory import InventoryStep
+from analytics.steps.location import LocationStep
+from analytics.steps.shelf import ShelfStep
+from devices.chunk import Chunk
+from devices.schemas import READS
+from devices.site.model import Site
+from simulators.observer import Observation
+
+if TYPE_CHECKING:
+    from analytics.step import Step
+
+THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 0.9999)
+"""How sure ours and the ideal observer have to be of another zone before a move is reported."""
+WINDOWS_S = (3, 5, 10, 20, 30, 60, 120)
+"""Windows of "strongest"."""
+HOLD_OFFS_MS = (500, 2_000, 5_000, 10_000, 20_000, 30_000, 60_000)
+"""Hold-offs of EdgeX's profile, beside the slopes of its two configurations and two thresholds."""
+EDGEX_THRESHOLDS_DB = (3.0, 6.0)
+
+Estimator = Callable[[pa.Table, Site], pa.Table]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OurRun:
+    """What our steps made of a day."""
+
+    reads: pa.Table
+    """Corrected reads without repeats: what every other estimator gets."""
+    locations: pa.Table
+    """Rows of `locations`, in the order in which they came out."""
+    inventory: pa.Table
+    """Rows of `inventory`."""
+
+
+def run_ours(site: Site, chunks: Iterable[Chunk]) -> OurRun:
+    """Run arrival, location, shelves and inventory over a day, as the pipeline does."""
+    arrival = ArrivalStep()
+    steps: list[Step[Any]] = [LocationStep(), ShelfStep(), InventoryStep()]
+    arrival_state = arrival.initial(site)
+    states = [step.initial(site) for step in steps]
+    reads: list[pa.Table] = []
+    rows: dict[str, list[pa.Table]] = {"locations": [], "inventory": []}
+    for chunk in with_end(site, chunks):
+        arrival_state, arrived = arrival.step(arrival_state, chunk, site)
+        if "reads" in arrived.batches:
+            reads.append(pa.Table.from_batches([arrived.batches["reads"].select(list(READ_COLUMNS))]))
+        derived = dict(arrived.derived)
+        for place, step in enumerate(steps):
+            states[place], outputs = step.step(states[place], replace(arrived, derived=derived), site)
+            for name, table in outputs.items():
+                derived[name] = pa.concat_tables([derived[name], table]) if name in derived else table
+                if name in rows:
+                    rows[name].append(table)
+    return OurRun(
+        reads=pa.concat_tables([pa.table(READS.empty_table().select(list(READ_COLUMNS))), *reads]),
+        locations=pa.concat_tables([LOCATIONS.empty_table(), *rows["locations"]]),
+        inventory=pa.concat_tables([INVENTORY.empty_table(), *rows["inventory"]]),
+    )
+
+
+def settings() -> dict[str, dict[str, Estimator]]:
+    """Return every setting of the baselines that have any, by baseline and setting."""
+    edgex: dict[str, Estimator] = {
+        f"slope {base.slope_db_per_ms:g}, {threshold:g} dB, {hold_off / 1000:g} s": partial(
+            edgex_stays,
+            parameters=MobilityParameters(
+                slope_db_per_ms=base.slope_db_per_ms, threshold_db=threshold, holdoff_ms=float(hold_off)
+            ),
+        )
+        for base in (DEFAULT, GARMENT)
+        for threshold in EDGEX_THRESHOLDS_DB
+        for hold_off in HOLD_OFFS_MS
+    }
+    strongest: dict[str, Estimator] = {
+        f"{window} s": partial(strongest_in_window, window_us=window * 1_000_000) for window in WINDOWS_S
+    }
+    return {"EdgeX": edgex, "strongest": strongest}
+
+
+# --- holding a zone until another one is sure enough ---------------------------------------------------------------
+
+
+def held_stays(stays: pa.Table, threshold: float) -> pa.Table:
+    """Return stays in which an item is moved to another zone only once it is said to be there surely enough.
+
+    Args:
+        stays: Stays that do not overlap, with confidence.
+        threshold: Confidence that another zone needs; until then the item is taken to be where it was.
+    """
+    table = stays.sort_by([("epc_hex", "ascending"), ("from_us", "ascending")]).combine_chunks()
+    item = table["epc_hex"].combine_chunks().dictionary_encode().indices.to_numpy()
+    names = table["zone"].combine_chunks().dictionary_encode()
+    zone = names.indices.to_numpy().astype(np.int64)
+    confidence = np.nan_to_num(table["confidence"].to_numpy(), nan=1.0)
+    held = np.empty(len(zone), dtype=np.int64)
+    _hold(item.astype(np.int64), zone, confidence, threshold, held)
+    kept = names.dictionary.take(pa.array(held))
+    stated = pa.array(confidence, pa.float64(), mask=held != zone)
+    return table.set_column(1, STAYS.field("zone"), kept).set_column(4, STAYS.field("confidence"), stated)
+
+
+@numba.njit(cache=True)
+def _hold(
+    item: npt.NDArray[np.int64],
+    zone: npt.NDArray[np.int64],
+    confidence: npt.NDArray[np.float64],
+    threshold: float,
+    held: npt.NDArray[np.int64],
+) -> None:
+    for row in range(len(zone)):
+        new = row == 0 or item[row] != item[row - 1]
+        held[row] = zone[row] if new or confidence[row] >= threshold else held[row - 1]
+
+
+def observed_stays(observation: Observation, threshold: float = 0.0) -> pa.Table:
+    """Turn what the ideal observer believes to stays: the likeliest zone, or a zone held until another is sure enough.
+
+    Whether an item is here at all is always decided by the likelier of the two.
+    """
+    items, ticks, _ = observation.belief.shape
+    said = np.empty((items, ticks), dtype=np.int64)
+    _decide(observation.belief, threshold, said)
+    sure = np.take_along_axis(observation.belief, said[:, :, None], axis=2)[:, :, 0].astype(np.float64)
+    rounded = np.round(sure, 2)
+    change = np.ones((items, ticks), dtype=np.bool_)
+    change[:, 1:] = (said[:, 1:] != said[:, :-1]) | (rounded[:, 1:] != rounded[:, :-1])
+    item, tick = np.nonzero(change)
+    following = np.append(np.where(item[1:] == item[:-1], tick[1:], ticks), ticks)
+    names = pa.array([*observation.zones, ""], pa.string())
+    from_us = observation.start_us + (tick + 1) * 1_000_000
+    until_us = observation.start_us + (following + 1) * 1_000_000
+    until_us[following == ticks] = math.floor(observation.start_us + (ticks + 1) * 1_000_000)
+    here = said[item, tick] < len(observation.zones)
+    confidence = sure[item, tick]
+    return pa.table(
+        {
+            "epc_hex": pa.array(observation.epcs, pa.string()).take(pa.array(item[here])),
+            "zone": names.take(pa.array(said[item, tick][here])),
+            "from_us": from_us[here],
+            "until_us": until_us[here],
+            "confidence": confidence[here],
+        },
+        schema=STAYS,
+    )
+
+
+@numba.njit(cache=True)
+def _decide(belief: npt.NDArray[np.float32], threshold: float, said: npt.NDArray[np.int64]) -> None:
+    items, ticks, columns = belief.shape
+    gone = columns - 1
+    for item in range(items):
+        now = -1
+        for tick in range(ticks):
+            row = belief[item, tick]
+            best = 0
+            for zone in range(1, gone):
+                if row[zone] > row[best]:
+                    best = zone
+            if now < 0 or row[best] >= threshold:
+                now = best
+            said[item, tick] = gone if row[gone] > 0.5 else now
