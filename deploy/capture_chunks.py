@@ -7,16 +7,25 @@ from devices.bulk import TopicDirectory, decode_publications
 from devices.chunk import Chunk
 from devices.publication import CLOCK_TOPIC, LoggedPublication, Publication
 from devices.site.model import Site
-from ingest.capture import read_capture
+from ingest.capture import CaptureProblem, read_capture
 
 CHUNK_PUBLICATIONS = 20_000
 """Publications decoded at once: some tens of MB of Arrow."""
 
 
 def capture_chunks(
-    capture: Path, sites: Sequence[Site], progress: Callable[[int], None] = lambda _: None
+    capture: Path,
+    sites: Sequence[Site],
+    progress: Callable[[int], None] = lambda _: None,
+    on_problem: Callable[[CaptureProblem], None] = lambda _: None,
 ) -> Iterator[Chunk]:
-    """Yield a capture's chunks in edge order, as a replay would see them; unreadable lines are passed over.
+    """Yield a capture's chunks in edge order, as a replay would see them.
+
+    Args:
+        capture: The file.
+        sites: Sites whose topics it holds.
+        progress: Told how many publications were read.
+        on_problem: Told of each line that cannot be read; it is in no chunk.
 
     Raises:
         CaptureError: The capture cannot be opened.
@@ -25,7 +34,8 @@ def capture_chunks(
     waiting: list[LoggedPublication] = []
     offset = last_received_us = 0
     for entry in read_capture(capture):
-        if not isinstance(entry, Publication):
+        if isinstance(entry, CaptureProblem):
+            on_problem(entry)
             continue
         offset += 1
         last_received_us = max(last_received_us, entry.received_us)

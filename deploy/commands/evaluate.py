@@ -1,8 +1,9 @@
 """`tagtide evaluate`: our answers and the baselines' beside the truth."""
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -11,6 +12,12 @@ from rich.console import Console
 from deploy.commands.options import SiteFile
 from deploy.printing import AnswerConsole, put, say
 from devices.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from devices.chunk import Chunk
+    from ingest.capture import CaptureProblem
 
 PIPED_WIDTH = 200
 """Columns of the tables where no terminal says how many there are."""
@@ -63,11 +70,17 @@ def evaluate(
         raise UsageError(f"there is no truth file {truth}", hint="`tagtide simulate` writes one: truth.csv")
     true = read_truth(truth)
     with progress.status("reading the capture") as status:
-        chunks = list(capture_chunks(capture, [wanted], lambda read: status.update(f"{read:,} publications read")))
+        seen = _Seen()
+        chunks = capture_chunks(capture, [wanted], lambda read: status.update(f"{read:,} publications read"), seen.note)
         report = compare(
-            wanted, chunks, true, clock=time.perf_counter, on_progress=lambda name: status.update(f"running {name}")
+            wanted,
+            seen.noted(chunks, wanted.id),
+            true,
+            clock=time.perf_counter,
+            on_progress=lambda name: status.update(f"running {name}"),
         )
-    if not any(chunk.batch("reads").num_rows for chunk in chunks if chunk.site == wanted.id):
+    seen.tell()
+    if not report.reads:
         say(
             "the capture has no reads of this site: does the site file name its topics?",
             label="warning",
@@ -84,3 +97,35 @@ def evaluate(
         ours = report.scores[0].name
         console.print(confusion_table(report, ours))
         console.print(reliability_table(report, ours) or "no confidence was stated")
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What of the capture was left out of the comparison."""
+
+    problems: int = 0
+    first: "CaptureProblem | None" = None
+    rejects: int = 0
+
+    def note(self, problem: "CaptureProblem") -> None:
+        """Count an unreadable line."""
+        self.problems += 1
+        self.first = self.first or problem
+
+    def noted(self, chunks: "Iterable[Chunk]", site: str) -> "Iterator[Chunk]":
+        """Hand chunks on, one at a time, and count the site's rejects in them."""
+        for chunk in chunks:
+            self.rejects += chunk.batch("rejects").num_rows if chunk.site == site else 0
+            yield chunk
+
+    def tell(self) -> None:
+        """Say what was left out."""
+        if self.first is not None:
+            lines = "1 line" if self.problems == 1 else f"{self.problems:,} lines"
+            where = f"line {self.first.line_number}, {self.first.reason_code}"
+            text = f"{lines} of the capture could not be read, the first of them {where}"
+            say(text, label="warning", style="yellow")
+        if self.rejects:
+            parts = "1 part" if self.rejects == 1 else f"{self.rejects:,} parts"
+            text = f"{parts} of the site's publications could not be decoded: replay the capture, then ask for rejects"
+            say(text, label="warning", style="yellow")
