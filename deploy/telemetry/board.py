@@ -52,13 +52,15 @@ class Board:
         self._restarts = dict.fromkeys(expected, 0)
 
     def put(self, report: Report) -> None:
-        """Put up a report in place of the one before."""
+        """Put up a report in place of the one before; one of another process means that it was started again."""
         with self._guard:
+            before = self._reports.get(report.component)
+            again = before is not None and before.pid != report.pid
             self._reports[report.component] = report
-            self._restarts.setdefault(report.component, 0)
+            self._restarts[report.component] = self._restarts.get(report.component, 0) + again
 
     def expect_again(self, component: str) -> None:
-        """Tell that a process was started again: what it said before counts no more."""
+        """Tell that a child of ours was started again: what it said before counts no more."""
         with self._guard:
             self._reports[component] = None
             self._waiting_since_s[component] = self._monotonic()

@@ -10,6 +10,7 @@ from deploy.telemetry.report import Told
 from devices.site.model import Site
 from ingest.bridge import BridgeConfig
 from ingest.bridge_report import BridgeState, BridgeStats
+from ingest.broker_log import BrokerRefusal
 from ingest.edge_log import EdgeLog
 from ingest.limits import EdgeLogLimits
 from ingest.mqtt_loss import LossCode
@@ -110,6 +111,8 @@ def tell_bridge(told: Told, stats: BridgeStats, broker: str) -> None:
         told.put("tagtide_bridge_state", stats.state is state, state.value)
     for code in LossCode:
         told.put("tagtide_broker_losses_total", stats.losses.get(code, 0), code.value)
+    for refusal in BrokerRefusal:
+        told.put("tagtide_broker_refusals_total", stats.broker_refusals.get(refusal, 0), refusal.value)
     told.put("tagtide_broker_connected", stats.connected)
     told.check(
         "broker_connected",

@@ -43,7 +43,7 @@ def _gauge(name: str, meaning: str, *labels: str) -> Metric:
 PROCESSES = (
     _gauge("build_info", "Always 1; the labels say what runs.", "version", "python"),
     _gauge("component_up", "1 while the process reports and its main loop goes round.", "component"),
-    _counter("component_restarts", "Times that a process ended by itself and was started again.", "component"),
+    _counter("component_restarts", "Times that a process was started again.", "component"),
     _gauge("component_progress_age_seconds", "Time since the process's main loop last went round.", "component"),
     _gauge("process_start_time_seconds", "When the process started, Unix time.", "component"),
     _gauge("process_resident_memory_bytes", "Memory of the process.", "component"),
@@ -77,6 +77,11 @@ BRIDGE = (
     _gauge("bridge_state", "1 for the state that the bridge is in, 0 for the others.", "state"),
     _gauge("broker_connected", "1 while the bridge is connected to the MQTT broker."),
     _counter("broker_reconnects", "Connections to the broker after the first."),
+    _counter(
+        "broker_refusals",
+        "Clients that the broker has refused, by kind, as its own log says; 0 without --broker-log.",
+        "kind",
+    ),
     _counter("broker_losses", "Connections that ended, and attempts that failed, by kind of loss.", "kind"),
     _counter("broker_sessions_lost", "Times that the broker had forgotten our session: what it held may be lost."),
     _counter("broker_subscriptions_refused", "Subscriptions that the broker did not grant."),

@@ -72,6 +72,9 @@ def test_counters_are_what_was_published_and_readiness_follows_the_broker(
         assert endpoint.failing().keys() == {"bridge/broker_connected"}
         assert endpoint.status("/healthz") == 200, "a bridge without a broker is alive"
         assert endpoint.value("tagtide_broker_connected") == 0
+        address = endpoint.url.removeprefix("http://")
+        assert "FAIL bridge broker_connected: not connected to" in run("health", "--http", address, expect=1)
+        assert "FAIL" not in run("health", "--http", address, "--alive")
         mosquitto.start()
         eventually(lambda: endpoint.status("/readyz") == 200, "it is ready again")
         assert endpoint.value("tagtide_broker_reconnects_total") == 1

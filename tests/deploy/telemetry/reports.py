@@ -6,6 +6,7 @@ from deploy.telemetry.report import Check, Report, Sample
 def report(
     component: str = "bridge",
     *,
+    pid: int = 7,
     at_s: float = 100.0,
     progressed_s: float | None = None,
     checks: list[Check] | None = None,
@@ -13,7 +14,7 @@ def report(
     """Return a report of a process whose main loop may take 60 s for a round."""
     return Report(
         component=component,
-        pid=7,
+        pid=pid,
         at_s=at_s,
         progressed_s=at_s if progressed_s is None else progressed_s,
         progress_limit_s=60.0,

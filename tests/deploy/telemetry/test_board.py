@@ -80,6 +80,17 @@ def test_a_restart_is_counted_and_what_was_said_before_is_forgotten() -> None:
     assert scene.value("tagtide_component_restarts_total") == 1
 
 
+def test_a_child_of_a_child_that_reports_under_another_process_id_was_restarted() -> None:
+    """The forwarder is the bridge's child: nobody tells the board that it was started again."""
+    scene = Scene()
+    for pid in (7, 7, 8, 8, 9):
+        scene.board.put(report(pid=pid))
+    assert scene.value("tagtide_component_restarts_total") == 2
+    scene.board.expect_again("bridge")
+    scene.board.put(report(pid=10))
+    assert scene.value("tagtide_component_restarts_total") == 3, "counted once, not twice"
+
+
 def test_failing_checks_come_first_and_say_what_to_do() -> None:
     scene = Scene()
     checks = [Check(name="a", ok=True, says="fine"), Check(name="b", ok=False, says="bad", do="mend it")]
