@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from devices.bridge_record import BRIDGE_TOPIC, AwayRecord, away_payload
 from devices.bulk import PUBLICATION_BYTES_MAX, TopicDirectory, decode_publications
 from devices.chunk import Chunk, ClockMark
 from devices.directory import Route, TopicDirectoryError
@@ -18,6 +19,8 @@ from devices.oversized import KEPT_BYTES, oversized
 from devices.publication import CAPTURE_PROBLEM_TOPIC, CLOCK_TOPIC, LoggedPublication, Publication
 from devices.schemas import STREAMS
 from devices.site.model import Antenna, Feed, Reader, Sensor, Shelf, Site
+from ingest.json_rows import decode_rows
+from ingest.kafka_records import encode_chunk
 from tests.devices.sources import RECEIVED_US, a_source, logged
 
 A = Site(
@@ -370,3 +373,20 @@ class TestDirectory:
     def test_a_reader_may_name_its_own_topic_twice(self) -> None:
         reader = Reader(id="r", profile="impinj", mqtt_topic="t", status_mqtt_topics=("t",))
         assert TopicDirectory.of([Site(id="s", readers=(reader,))]).topics == ("t",)
+
+
+def test_what_the_bridge_says_of_itself_is_said_to_every_site_under_a_key_of_its_own() -> None:
+    record = away_payload(AwayRecord(from_us=RECEIVED_US - 9_000_000, until_us=RECEIVED_US, reason="stopped"))
+    lost = away_payload(AwayRecord(from_us=1, until_us=2, reason="disconnected", session_lost=True))
+    chunks = decode((BRIDGE_TOPIC, record), (BRIDGE_TOPIC, lost))
+    rows = {site: chunk.batch("device_events").to_pylist() for site, chunk in chunks.items()}
+    assert set(rows) == {"a", "b"}
+    for site_rows in rows.values():
+        assert [row["event"] for row in site_rows] == ["away", "away", "session_lost"]
+        assert {(row["source_kind"], row["source"]) for row in site_rows} == {("bridge", "bridge")}
+    keys = [(row["edge_offset"], row["edge_index"]) for site_rows in rows.values() for row in site_rows]
+    assert len(set(keys)) == len(keys) == 6
+    for chunk in chunks.values():
+        encoded = encode_chunk(chunk, session="s")
+        batch = decode_rows("device_events", [piece.value for piece in encoded.pieces])
+        assert batch.equals(chunk.batch("device_events"))

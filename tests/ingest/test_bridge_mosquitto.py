@@ -162,6 +162,28 @@ def test_a_broker_that_forgot_the_session_is_told_of(mosquitto: LocalBroker, tmp
     assert [event.event for event in bridge_events(recorded.publication.payload)] == ["away", "session_lost"]
 
 
+def test_a_bridge_that_was_off_says_from_when_until_when(mosquitto: LocalBroker, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with RunningBridge(mosquitto, data) as running:
+        eventually(running.is_receiving, "the bridge is connected")
+        publish(mosquitto, numbered(1))
+        eventually(lambda: running.stats.acknowledged == 1, "something is in the log")
+        heard_us = running.log.read(0, 1, 1)[0].publication.received_us
+    publish(mosquitto, numbered(3, first=1))
+    later = RunningBridge(mosquitto, data)
+    later.bridge._clock = lambda: time.time_ns() // 1000 + 600_000_000  # ten minutes later
+    with later as running:
+        eventually(lambda: running.stats.acknowledged == 3, "what the broker held is taken")
+        rows = [row.publication for row in running.log.read(0, 100, 10**6) if row.publication.topic != CLOCK_TOPIC]
+    assert [row.topic for row in rows] == ["reads", BRIDGE_TOPIC, *["reads"] * 3], "before what it held"
+    (away,) = bridge_events(rows[1].payload)
+    assert away.event == "away"
+    assert away.detail == '{"reason":"stopped"}'
+    assert away.from_us is not None
+    assert away.until_us is not None
+    assert heard_us <= away.from_us < away.until_us - 590_000_000
+
+
 def test_a_broker_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
     broker = LocalBroker(tmp_path / "mosquitto", BrokerKind.MOSQUITTO, port=free_port())
     with RunningBridge(broker, tmp_path / "data") as running:
