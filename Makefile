@@ -41,6 +41,11 @@ soak: .venv/.ready ## An hour at 5,000 reads/s: nothing lost, memory flat, logs 
 	@deploy/setup.sh brokers
 	$(PY) -m tests.soak $(SOAK)
 
+.PHONY: chaos
+chaos: .venv/.ready ## The crash matrix: 220 random faults on real processes, about 40 minutes
+	@deploy/setup.sh brokers
+	$(PY) -m tests.chaos $(or $(CHAOS),--rounds 220 --seed 7)
+
 .PHONY: bench
 bench: .venv/.ready ## Measure reads/s and publications/s, embedded and over Kafka
 	@deploy/setup.sh brokers

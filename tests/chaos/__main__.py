@@ -38,6 +38,7 @@ def main() -> int:
             kinds=options.faults,
             rate_per_s=options.rate,
             journaled=options.journal,
+            recovery_every=options.recovery_every,
         )
         try:
             outcome = run(plan, _tell)
@@ -65,7 +66,8 @@ def _end(options: argparse.Namespace, directory: Path, failures: list[str]) -> i
     _tell(
         "\nFAILED:\n  " + "\n  ".join(failures) + f"\nkept: {directory}\n"
         f"again: {sys.executable} -m tests.chaos --rounds {options.rounds} --seed {options.seed} "
-        f"--lengths {lengths} --rate {options.rate:g} --faults {kinds}{'' if options.journal else ' --no-journal'}"
+        f"--lengths {lengths} --rate {options.rate:g} "
+        f"--recovery-every {options.recovery_every} --faults {kinds}{'' if options.journal else ' --no-journal'}"
     )
     return 1
 
@@ -89,6 +91,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--faults", type=_kinds, default=list(Kind), help=f"of {', '.join(Kind)}")
     parser.add_argument("--lengths", type=_lengths, default=list(Length), help="embedded,kafka")
     parser.add_argument("--rate", type=float, default=30.0, help="publications a second of each of seven devices")
+    parser.add_argument("--recovery-every", type=int, default=6, help="faults that may pile up; 1 for none")
     parser.add_argument("--data", type=Path, help="a directory that is not there yet")
     parser.add_argument("--journal", action=argparse.BooleanOptionalAction, default=missing_tools() is None)
     parser.add_argument("--json", type=Path, help="file for the report")
