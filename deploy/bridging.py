@@ -39,6 +39,7 @@ def run_bridge(
     kafka: KafkaAccess | None,
     subscribe: Sequence[str],
     broker_journal: Path | None = None,
+    broker_log: bool = False,
     limits: EdgeLogLimits | None = None,
     payload_bytes_max: int = PAYLOAD_BYTES_MAX,
     drain_mb_s: float | None = None,
@@ -59,6 +60,7 @@ def run_bridge(
         security=mqtt.security,
         topic_filters=tuple(subscribe),
         broker_journal=broker_journal,
+        broker_log=broker_log,
         log=limits or EdgeLogLimits(),
         payload_bytes_max=payload_bytes_max,
     )

@@ -32,6 +32,7 @@ from devices.publication import CLOCK_TOPIC, Publication
 from ingest.absence import Absence
 from ingest.bridge_report import HEARD_TOPICS_MAX, BridgeEvent, BridgeState, BridgeStats, EventLevel
 from ingest.broker_journal import BrokerJournal
+from ingest.broker_log import BROKER_LOG_TOPICS, refusal_in
 from ingest.edge_log import EdgeLog
 from ingest.errors import BrokerJournalError, EdgeLogUnavailableError
 from ingest.limits import Bound, EdgeLogLimits, reached_bound
@@ -82,6 +83,8 @@ class BridgeConfig:
     """A silent connection is pinged after this long, seconds."""
     security: MqttSecurity = field(default_factory=MqttSecurity)
     """Certificates and password for the broker."""
+    broker_log: bool = False
+    """Whether to listen to what Mosquitto logs, and tell and count whom it refuses (`ingest.broker_log`)."""
     payload_bytes_max: int = PAYLOAD_BYTES_MAX
     """Of a larger payload only the beginning is stored, and it becomes a reject: what no decoder takes anyhow. The
     shipped broker lets through 10 MiB, a reader's largest report (10,000 reads of 100 bytes) is 1 MB."""
@@ -139,6 +142,7 @@ class Bridge:
             payload_bytes_max=config.payload_bytes_max,
             security=config.security,
         )
+        self._subscribing_to = set(config.topic_filters) | set(BROKER_LOG_TOPICS if config.broker_log else ())
         self._session = MqttSession(
             session,
             self,
@@ -409,12 +413,13 @@ class Bridge:
             )
         if self._window.hold_reason is None or session_lost:
             self._record_absence(session_lost=session_lost)
-        former = known - set(self._config.topic_filters)
+        former = known - self._subscribing_to
         if former and session_present:
             self._session.unsubscribe(sorted(former))
         # Noted before it is asked for: should we die in between, the next run knows what a lost session may have held.
-        self._note_subscriptions(known | set(self._config.topic_filters))
-        self._session.subscribe(self._config.topic_filters)
+        self._note_subscriptions(known | self._subscribing_to)
+        unqueued = sorted(self._subscribing_to - set(self._config.topic_filters))
+        self._session.subscribe(self._config.topic_filters, unqueued=unqueued)
         self._tell(EventLevel.INFO, "mqtt_connected", f"{'re' if again else ''}connected to {self._config.mqtt_url}")
 
     def on_lost(self, loss: ConnectionLoss, retry_in_s: float) -> None:
@@ -445,10 +450,13 @@ class Bridge:
             text = f"{self._config.mqtt_url} refuses the subscription to {filters}: check its access rules"
             self._tell(EventLevel.ERROR, "mqtt_subscription_refused", text)
             return
-        self._note_subscriptions(set(self._config.topic_filters))
+        self._note_subscriptions(self._subscribing_to)
 
     def on_delivery(self, delivery: Delivery) -> None:
         """Step 1: take a publication in; where that is too many, the broker keeps it."""
+        if self._config.broker_log and delivery.topic in BROKER_LOG_TOPICS and not delivery.packet_id:
+            self._note_refusal(delivery.payload.decode("utf-8", "backslashreplace"))
+            return
         if not self._window.has_room:
             self.stats.left_to_broker += 1
             return
@@ -478,6 +486,13 @@ class Bridge:
         if delivery.topic in heard_us or len(heard_us) < HEARD_TOPICS_MAX:
             heard_us[delivery.topic] = received_us
         self.stats.redelivered += delivery.redelivered
+
+    def _note_refusal(self, line: str) -> None:
+        """Tell and count what the broker says of somebody that it has refused."""
+        refusal = refusal_in(line)
+        if refusal is not None:
+            self.stats.broker_refusals[refusal] = self.stats.broker_refusals.get(refusal, 0) + 1
+            self._tell(EventLevel.WARNING, "broker_refused", f"the broker refused somebody ({refusal}): {line}")
 
     def on_published(self, packet_id: int) -> None:
         """Nothing is published by a bridge."""

@@ -57,6 +57,8 @@ class BridgeStats:
     """Connections that ended, and attempts that failed."""
     losses: dict[str, int] = field(default_factory=dict)
     """The same by kind (`ingest.mqtt_loss.LossCode`): refused logins and certificates are kinds of their own."""
+    broker_refusals: dict[str, int] = field(default_factory=dict)
+    """Whom else the broker has refused, by kind (`ingest.broker_log.BrokerRefusal`); only where its log is heard."""
     sessions_lost: int = 0
     """Times the broker had forgotten our session: what it held for us may be lost."""
     subscriptions_refused: int = 0

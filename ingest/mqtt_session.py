@@ -219,9 +219,15 @@ class MqttSession:
         """Whether the broker takes our packets too slowly to give it cause for more."""
         return len(self._unsent) > _UNSENT_BYTES_MAX
 
-    def subscribe(self, topic_filters: Sequence[str]) -> None:
-        """Ask for publications at QoS 1; `on_subscribed` tells the answer."""
-        self._client.subscribe([(topic_filter, 1) for topic_filter in topic_filters])
+    def subscribe(self, topic_filters: Sequence[str], *, unqueued: Sequence[str] = ()) -> None:
+        """Ask for publications at QoS 1; `on_subscribed` tells the answer.
+
+        Args:
+            topic_filters: Of which topics.
+            unqueued: Further ones at QoS 0, of which the broker keeps nothing while we are away.
+        """
+        wanted = [(topic_filter, 1) for topic_filter in topic_filters]
+        self._client.subscribe(wanted + [(topic_filter, 0) for topic_filter in unqueued])
 
     def unsubscribe(self, topic_filters: Sequence[str]) -> None:
         """Ask for no more publications of these topics."""

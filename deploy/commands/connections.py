@@ -56,6 +56,14 @@ MqttPasswordFile = Annotated[
         show_default=False,
     ),
 ]
+BrokerLog = Annotated[
+    bool,
+    typer.Option(
+        "--broker-log",
+        metavar="",
+        help="Listen to Mosquitto's own log too (`log_dest topic`), and tell and count whom it refuses.",
+    ),
+]
 KafkaConfigFile = Annotated[
     Path | None,
     typer.Option(
@@ -66,6 +74,11 @@ KafkaConfigFile = Annotated[
         show_default=False,
     ),
 ]
+
+
+def log_arguments(broker_log: bool) -> list[str]:  # noqa: FBT001 - an option's value
+    """Return the option as it is handed to another process."""
+    return ["--broker-log"] if broker_log else []
 
 
 def mqtt_access(

@@ -8,12 +8,14 @@ import typer
 
 from deploy.commands.broker_journal import BrokerJournalFolder, journal_arguments
 from deploy.commands.connections import (
+    BrokerLog,
     KafkaConfigFile,
     MqttCa,
     MqttCert,
     MqttKey,
     MqttPasswordFile,
     kafka_access,
+    log_arguments,
     mqtt_access,
 )
 from deploy.commands.edge_limits import (
@@ -102,6 +104,7 @@ def up(
     kafka_config: KafkaConfigFile = None,
     subscribe: Subscribe = DEFAULT_SUBSCRIBE,
     broker_journal: BrokerJournalFolder = None,
+    broker_log: BrokerLog = False,
     edge_log_gib: EdgeLogGib = DEFAULT_EDGE_LOG_GIB,
     backlog_days: BacklogDays = DEFAULT_BACKLOG_DAYS,
     disk_free_gib: DiskFreeGib = DEFAULT_DISK_FREE_GIB,
@@ -144,7 +147,13 @@ def up(
     bounds = [*arguments_of(limits), "--payload-mib", repr(payload_mib), "--drain-mb-s", repr(drain_mb_s)]
     commands = {
         "bridge": tagtide_command(
-            "bridge", *common, *broker.arguments(), *filters, *journal_arguments(broker_journal), *bounds
+            "bridge",
+            *common,
+            *broker.arguments(),
+            *filters,
+            *journal_arguments(broker_journal),
+            *log_arguments(broker_log),
+            *bounds,
         ),
         "jobs": tagtide_command("jobs", *common),
     }
@@ -165,6 +174,7 @@ def bridge(
     kafka_config: KafkaConfigFile = None,
     subscribe: Subscribe = DEFAULT_SUBSCRIBE,
     broker_journal: BrokerJournalFolder = None,
+    broker_log: BrokerLog = False,
     edge_log_gib: EdgeLogGib = DEFAULT_EDGE_LOG_GIB,
     backlog_days: BacklogDays = DEFAULT_BACKLOG_DAYS,
     disk_free_gib: DiskFreeGib = DEFAULT_DISK_FREE_GIB,
@@ -199,6 +209,7 @@ def bridge(
             kafka=kafka_access(kafka, kafka_config),
             subscribe=subscribe,
             broker_journal=broker_journal,
+            broker_log=broker_log,
             limits=limits_of(edge_log_gib, backlog_days, disk_free_gib, edge_log_hours),
             payload_bytes_max=round(payload_mib * 2**20),
             drain_mb_s=drain_mb_s,

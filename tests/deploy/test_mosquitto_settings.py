@@ -54,7 +54,7 @@ def test_both_keep_what_they_acknowledge_alike() -> None:
     """One file has what the other has, except for who may connect and what is logged of that."""
 
     def keeping(name: str) -> list[tuple[str, str]]:
-        return [(key, value) for key, value in settings(name) if key not in LISTENING | {"log_type"}]
+        return [(key, value) for key, value in settings(name) if key not in LISTENING | {"log_type", "log_dest"}]
 
     assert keeping("secure.conf") == keeping("mosquitto.conf")
     assert ("max_packet_size", "10485760") in keeping("secure.conf")

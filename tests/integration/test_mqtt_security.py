@@ -3,6 +3,7 @@
 Each refusal is looked for on both sides: what the bridge tells and counts, and what the broker logs.
 """
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from devices.errors import TagtideError
 from ingest.bridge_report import EventLevel
+from ingest.broker_log import BROKER_LOG_TOPICS, BrokerRefusal
 from ingest.mqtt_loss import LossCode
 from ingest.mqtt_security import MqttSecurity
 from ingest.publishing import replay_to_broker
@@ -41,7 +43,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureMosquitto
 def bridge(broker: SecureMosquitto, tmp_path: Path) -> Iterator[RunningBridge]:
     """Run the bridge as a store does: on the broker's machine, with a password."""
     password = MqttSecurity(password=BRIDGE_PASSWORD)
-    with RunningBridge(broker.local_url, tmp_path / "data", security=password) as running:
+    with RunningBridge(broker.local_url, tmp_path / "data", security=password, broker_log=True) as running:
         eventually(running.is_receiving, "the bridge is connected")
         yield running
 
@@ -183,6 +185,43 @@ def test_an_oversized_publication_is_refused_before_it_is_acknowledged(
     broker.says("Client r1 disconnected due to oversize packet")
     publish(broker, "r1", "store-7/r1", b"the next one")
     eventually(lambda: bridge.stats.stored == 1, "the next one arrives")
+
+
+def test_the_bridge_tells_and_counts_whom_the_broker_refuses(
+    broker: SecureMosquitto, bridge: RunningBridge, tmp_path: Path
+) -> None:
+    """It hears the broker's log; what it hears is not stored."""
+    capture = write_capture(tmp_path / "c.jsonl", 1)
+    for url, security in [
+        (broker.tls_url, MqttSecurity(ca_path=broker.certs / "ca.crt")),
+        (broker.local_url, MqttSecurity(password="wrong secret")),
+    ]:
+        with pytest.raises(TagtideError):
+            replay_to_broker(capture, url, security=security)
+    with connected(broker.tls_url, broker.identity("r2"), "r2") as reader:
+        reader.publish("store-7/r2", b"x" * 10_485_760, 1)
+        eventually(lambda: len(bridge.stats.broker_refusals) == 3, "all three are told")
+        reader.disconnect()
+    assert bridge.stats.broker_refusals.keys() == {
+        BrokerRefusal.CERTIFICATE,
+        BrokerRefusal.LOGIN,
+        BrokerRefusal.OVERSIZED,
+    }
+    told = [event.text for event in bridge.events if event.code == "broker_refused"]
+    assert any("Client r2 disconnected due to oversize packet" in text for text in told)
+    assert any("peer did not return a certificate" in text for text in told)
+    assert bridge.stats.received == 0
+
+
+def test_a_bridge_without_the_option_lets_go_of_the_broker_s_log(broker: SecureMosquitto, tmp_path: Path) -> None:
+    """The session is kept: what an earlier run asked for would be stored as rejects."""
+    password = MqttSecurity(password=BRIDGE_PASSWORD)
+    for listening, topic_filters in ((True, ["#", *BROKER_LOG_TOPICS]), (False, ["#"])):
+        noted = json.dumps(sorted(topic_filters))
+        with RunningBridge(broker.local_url, tmp_path, security=password, broker_log=listening) as running:
+            key = running.bridge.session_key
+            eventually(lambda log=running.log, key=key, noted=noted: log.note(key) == noted, "it is noted")  # type: ignore[misc]
+    broker.says("UNSUBSCRIBE")
 
 
 # --- changing certificates and passwords while everything runs
