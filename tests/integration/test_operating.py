@@ -112,6 +112,7 @@ def test_a_stack_with_kafka_reports_its_forwarder_and_jobs(
         publish(mosquitto, [*(("store-7/r1", READ % (number, number)) for number in range(20)), ("nobody/knows", b"x")])
         eventually(lambda: (endpoint.value("tagtide_forwarder_rows_sent_total", stream="reads") or 0) >= 20, "sent")
         eventually(lambda: (endpoint.value("tagtide_jobs_rows_landed_total", table="reads") or 0) >= 20, "landed")
+        eventually(lambda: endpoint.value("tagtide_jobs_rows_landed_total", table="rejects") == 1, "all of it")
         eventually(lambda: endpoint.status("/readyz") == 200, "it is ready")
         assert endpoint.value("tagtide_forwarder_rows_sent_total", stream="reads") == 20
         assert endpoint.value("tagtide_forwarder_connected") == 1
