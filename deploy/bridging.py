@@ -11,7 +11,7 @@ from deploy.connections import KafkaAccess, MqttAccess
 from deploy.logs import Log, log_settings
 from deploy.named_files import sites_of
 from deploy.reporting import Status
-from deploy.start_up import tell_edge_log
+from deploy.start_up import tell_edge_log, tell_subscriptions
 from deploy.supervisor import supervise, tagtide_command
 from deploy.telemetry.bridge_figures import BRIDGE_ROUND_S, bridge_looks
 from deploy.telemetry.forward_figures import FORWARD_ROUND_S, forward_looks
@@ -24,6 +24,7 @@ from devices.site.model import Site
 from ingest.bridge import Bridge, BridgeConfig
 from ingest.edge_log import EdgeLog
 from ingest.limits import EdgeLogLimits
+from ingest.receive_clock import ReceiveClock
 
 if TYPE_CHECKING:
     from ingest.forwarder import Forwarder
@@ -67,7 +68,8 @@ def run_bridge(
     with contextlib.closing(EdgeLog.open(data.edge)) as edge:
         edge.claim_writer()  # before anything is started beside it
         tell_edge_log(log, edge, config.log)
-        bridge = Bridge(config, edge, on_event=log)
+        tell_subscriptions(log, config.topic_filters, config.payload_bytes_max)
+        bridge = Bridge(config, edge, clock=ReceiveClock(on_event=log).now_us, on_event=log)
         status = Status(log, lambda: {"publications stored": bridge.stats.stored})
         monitoring = monitoring or Monitoring()
         progress = Progress(BRIDGE_ROUND_S)

@@ -267,7 +267,7 @@ class SimulatedWire:
         pass
 
     def publish(self, topic: str, payload: bytes, qos: int) -> Any:
-        raise AssertionError("a bridge publishes nothing")
+        raise AssertionError(f"a bridge publishes nothing: {topic} {payload!r} {qos}")
 
     def read_to_the_end(self, timeout_s: float) -> None:
         pass

@@ -1,7 +1,7 @@
 """Campaigns: many seeds, each a world of its own, and what they came to.
 
-A seed says by itself what kind of world it is: of sixteen, fourteen are edges alone (a few milliseconds each), one has the
-jobs behind the edge log and one has them behind Kafka.
+A seed says by itself what kind of world it is: of sixteen, fourteen are edges alone (a few milliseconds each), one has
+the jobs behind the edge log and one has them behind Kafka.
 """
 
 from collections import Counter

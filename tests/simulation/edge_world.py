@@ -1,4 +1,4 @@
-"""A simulated store's edge: devices, broker, the real bridge and session, a simulated edge log, something that reads it.
+"""A simulated store's edge: devices, broker, the real bridge and session, a simulated edge log, and a reader of it.
 
 Everything happens one step at a time, in an order that the seed draws. A process that crashes is gone with everything
 that was not durable, and is started again some steps later.
@@ -14,6 +14,7 @@ from devices.publication import CLOCK_TOPIC
 from ingest.bridge import Bridge, BridgeConfig, BridgeEvent
 from ingest.limits import EdgeLogLimits
 from ingest.mqtt_url import MqttUrl
+from ingest.receive_clock import ReceiveClock
 from ingest.window import WindowLimits
 from tests.simulation.broker import SimulatedBroker, SimulatedWire
 from tests.simulation.clock import SimulatedClock
@@ -257,7 +258,9 @@ class EdgeWorld:
         bridge = self._bridge_type(
             config,
             cast("EdgeLog", log),
-            clock=self.clock.wall_us,
+            clock=ReceiveClock(
+                wall_us=self.clock.wall_us, monotonic_us=lambda: int(self.clock.monotonic() * 1e6), on_event=self._told
+            ).now_us,
             monotonic=self.clock.monotonic,
             sleep=self.clock.sleep,
             rng=self.generator,

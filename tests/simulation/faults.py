@@ -63,17 +63,22 @@ class Faults:
             Fault.LOG_RESTORED in self._rates
         ):  # a copy that is put back under a clock that is behind is told, not mended
             self._rates.pop(Fault.CLOCK_BACK, None)
-        self._rare = {
+        scale = {
             Fault.SESSION_LOST: 0.3,
             Fault.LOG_RESTORED: 0.3,
             Fault.CLOCK_BACK: 0.1,
             Fault.CLOCK_FORWARD: 0.1,
             Fault.BROKER_CRASH: 0.2,
             Fault.BRIDGE_KILLED: 0.3,
+            Fault.RECORD_LATE: 10.0,  # these have few occasions
+            Fault.RECORD_UNKNOWN: 2.0,
+            Fault.REPORT_WITHOUT_PLACE: 2.0,
+            Fault.COMMIT_REFUSED: 4.0,
+            Fault.COMMIT_UNKNOWN: 4.0,
         }
-        for fault, share in self._rare.items():
+        for fault, share in scale.items():
             if fault in self._rates:
-                self._rates[fault] *= share
+                self._rates[fault] = min(0.5, self._rates[fault] * share)
 
     @property
     def active(self) -> list[Fault]:

@@ -1,4 +1,4 @@
-"""A simulated journal and a simulated lake: what the runner keeps, with the promises of `analytics.journal` and `.lake`."""
+"""A simulated journal and a simulated lake: what the runner keeps, promising what the real ones promise."""
 
 from collections.abc import Callable, Mapping
 

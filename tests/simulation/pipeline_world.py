@@ -7,15 +7,13 @@ journal and lake. In the end the lake must equal that of an undisturbed run over
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any, cast
-
-from confluent_kafka import Consumer, Producer
+from typing import TYPE_CHECKING, Any, cast
 
 from analytics.pipeline import SitePipeline
 from analytics.runner import Runner, RunnerConfig
 from analytics.source import RecordSource
-from devices.bulk import TopicDirectory, decode_publications
 from devices.bridge_record import BRIDGE_TOPIC
+from devices.bulk import TopicDirectory, decode_publications
 from devices.errors import Recovery, TagtideError
 from devices.publication import CLOCK_TOPIC
 from devices.site.model import Antenna, Reader, Site
@@ -32,6 +30,9 @@ from tests.simulation.faults import Crash, Fault
 from tests.simulation.jobs_store import SimulatedJournal, SimulatedLake
 from tests.simulation.judge import BrokenPromiseError
 from tests.simulation.kafka_log import SimulatedConsumer, SimulatedKafka, SimulatedProducer
+
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer, Producer
 
 SITES = tuple(
     Site(
@@ -157,17 +158,22 @@ class KafkaJobs:
                 self._session = self._open_session()
             for _ in range(3):
                 self._session.turn()
-            if self._world.faults.strikes(Fault.CONSUMER_KILLED):
-                raise Crash
         except Crash:
-            self._world.trace("forwarder crashes")
-            self._world.disk.crash()
-            self._end_session()
+            self._forwarder_crashes()
         except TagtideError as error:
             if error.recovery is not Recovery.RETRY:
                 raise
             self._world.trace(f"forwarder's session ends: {error}")
             self._end_session()
+
+        else:
+            if self._world.faults.strikes(Fault.CONSUMER_KILLED):
+                self._forwarder_crashes()
+
+    def _forwarder_crashes(self) -> None:
+        self._world.trace("forwarder crashes")
+        self._world.disk.crash()
+        self._end_session()
 
     def _end_session(self) -> None:
         if self._session is not None:
