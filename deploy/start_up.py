@@ -44,6 +44,13 @@ def tell_edge_log(log: Log, edge: EdgeLog, limits: EdgeLogLimits) -> None:
     log.tell("edge_log_opened", text, edge_id=edge.edge_id, edge_offset=last, stored_bytes=stored)
 
 
+def tell_subscriptions(log: Log, topic_filters: Sequence[str], payload_bytes_max: int) -> None:
+    """Say what is asked of the broker."""
+    filters = ", ".join(topic_filters)
+    text = f"subscribes to {filters}; takes publications of at most {payload_bytes_max / 2**20:g} MiB whole"
+    log.tell("bridge_subscribes", text, filters=filters, payload_bytes_max=payload_bytes_max)
+
+
 def tell_journal(log: Log, runner: "Runner") -> None:
     """Say from which checkpoint the jobs go on, and what they repeat first."""
     found = runner.remembered()
