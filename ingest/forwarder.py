@@ -97,6 +97,8 @@ class Forwarder:
         if self.stats.state is not ForwarderState.AWAY:
             self.stats.state = ForwarderState.CONNECTING
         topics = ensure_topics(self._config.cluster)
+        found = f"Kafka has our topics, {topics.kafka_partitions} partitions each"
+        self._tell_once("kafka_topics_found", found, EventLevel.INFO)
         for warning in topics.warnings:
             self._tell_once("kafka_topic_settings", warning)
         session = ForwardSession(

@@ -180,6 +180,8 @@ class KafkaSource:
             self._sleep(max(0.0, min(_WAIT_SLICE_S, deadline - self._monotonic())))
             return None
         self.stats.problem = None
+        text = f"Kafka has our topics, {topics.kafka_partitions} partitions each"
+        self._on_event(Event(level=EventLevel.INFO, code="kafka_topics_found", text=text))
         self._reader = _Reader(
             self._config,
             start=self._start.for_partitions(topics.kafka_partitions),
