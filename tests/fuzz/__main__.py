@@ -5,8 +5,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.fuzz.giants import measured
 from tests.fuzz.running import Run, Totals, read_reproducer
 from tests.fuzz.targets import TARGETS
+from tests.fuzz.watching import MEMORY_MB_MAX
 
 _SHARES = {"site": 0.01, "state": 0.002, "journal": 0.003, "pipeline": 0.001, "kafka": 0.03}
 """Share of all inputs for targets whose inputs take milliseconds; the others share the rest."""
@@ -20,7 +22,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--failures", type=Path, default=Path(tempfile.gettempdir()) / "tagtide-fuzz")
     parser.add_argument("--replay", type=Path, help="feed the inputs of a reproducer file to the target")
+    parser.add_argument("--giants", action="store_true", help="feed inputs that are large rather than odd")
     options = parser.parse_args()
+    if options.giants:
+        return _run_giants()
     names = list(TARGETS) if options.target == "all" else options.target.split(",")
     if unknown := set(names) - TARGETS.keys():
         parser.error(f"no target {', '.join(sorted(unknown))}: there are {', '.join(TARGETS)}")
@@ -39,6 +44,18 @@ def main() -> int:
         results.append(totals)
     print(table(results))
     return int(any(totals.failures for totals in results))
+
+
+def _run_giants() -> int:
+    print("| input | bytes | what came of it | processor time | peak memory |\n|---|--:|---|--:|--:|")
+    worst = 0.0
+    for each in measured():
+        worst = max(worst, each.peak_mb)
+        print(
+            f"| {each.name} | {each.size:,} | {each.came_of_it} | {each.seconds:.1f} s | {each.peak_mb:.0f} MB |",
+            flush=True,
+        )
+    return int(worst > MEMORY_MB_MAX)
 
 
 def inputs_of(name: str, names: list[str], inputs: int) -> int:

@@ -3,9 +3,7 @@
 import gzip
 import io
 import random
-import tempfile
 import zlib
-from pathlib import Path
 
 import msgspec
 
@@ -17,6 +15,7 @@ from ingest.capture import CaptureProblem, open_capture, read_capture, read_stre
 from tests.fuzz import hostile, rejections, seeds
 from tests.fuzz.decoding import LOOK_CLOSER_EVERY
 from tests.fuzz.mutation import Mutator
+from tests.fuzz.scratch import Scratch
 from tests.fuzz.target import Outcome, hold
 
 _TIMES = [
@@ -42,7 +41,7 @@ class CaptureTarget:
         ]
         self._lines = lines
         self._mutate = Mutator([line.rstrip() for line in lines])
-        self._folder = tempfile.TemporaryDirectory(prefix="tagtide-fuzz-capture-")
+        self._scratch = Scratch()
 
     def make(self, rng: random.Random) -> bytes:
         """Return some lines, good and bad; now and then gzipped, and spoilt again."""
@@ -57,7 +56,7 @@ class CaptureTarget:
 
     def check(self, data: bytes) -> Outcome:
         """Read the capture from a file, and its lines again beside good ones."""
-        path = Path(self._folder.name) / "capture.jsonl"
+        path = self._scratch.path / "capture.jsonl"
         path.write_bytes(data)
         try:
             open_capture(path).close()

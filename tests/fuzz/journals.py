@@ -1,11 +1,11 @@
 """Journal files: damaged ones are refused with what to do."""
 
 import random
-import tempfile
 from pathlib import Path
 
 from analytics.journal import EpochPlan, Journal, JournalError
 from tests.fuzz.mutation import Mutator
+from tests.fuzz.scratch import Scratch
 from tests.fuzz.target import Outcome, hold
 
 
@@ -16,8 +16,8 @@ class JournalTarget:
     reads = "journal files with bytes changed, cut off, or put together from parts"
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="tagtide-fuzz-journal-")
-        self._mutate = Mutator([_journal_file(Path(self._folder.name) / f"sample-{epochs}") for epochs in (0, 3, 200)])
+        self._scratch = Scratch()
+        self._mutate = Mutator([_journal_file(self._scratch.path / f"sample-{epochs}") for epochs in (0, 3, 200)])
 
     def make(self, rng: random.Random) -> bytes:
         """Return a journal's file with one to six places changed; sizes of 20 to 40 kB are kept as they are."""
@@ -47,7 +47,7 @@ class JournalTarget:
 
     def check(self, data: bytes) -> Outcome:
         """Open the file and do with it what the runner does."""
-        path = Path(self._folder.name) / "journal.db"
+        path = self._scratch.path / "journal.db"
         for name in ("journal.db", "journal.db-wal", "journal.db-shm"):
             (path.parent / name).unlink(missing_ok=True)
         path.write_bytes(data)

@@ -1,9 +1,6 @@
 """What decoders accepted goes on, through every step and into a lake, and has to arrive."""
 
-import shutil
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +19,7 @@ from devices.site.model import Site
 from devices.timestamps import TIME_US_MAX, TIME_US_MIN
 from tests.analytics.step_laws import assert_same, concatenated
 from tests.fuzz import rejections
+from tests.fuzz.scratch import Scratch
 from tests.fuzz.target import hold
 
 EDGE_ID = "fuzz"
@@ -137,10 +135,7 @@ def check_chunking(whole: dict[str, pa.Table], chunks: Sequence[Chunk], cuts: Se
 
 def land(tables: dict[str, pa.Table]) -> None:
     """Commit tables to a new lake, and find all rows in it again."""
-    folder = Path(tempfile.mkdtemp(prefix="tagtide-fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
-    try:
-        lake = Lake(folder, writer="fuzz")
-        written = lake.commit(1, tables)
-        hold(written == sum(table.num_rows for table in tables.values()), f"{written} rows were written")
-    finally:
-        shutil.rmtree(folder)
+    scratch = Scratch()
+    lake = Lake(scratch.path, writer="fuzz")
+    written = lake.commit(1, tables)
+    hold(written == sum(table.num_rows for table in tables.values()), f"{written} rows were written")

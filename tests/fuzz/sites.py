@@ -2,14 +2,13 @@
 
 import random
 import re
-import tempfile
-from pathlib import Path
 
 from analytics.pipeline import SitePipeline
 from devices.directory import TopicDirectory
 from devices.site import check_site, check_sites, check_text
 from tests.fuzz import hostile, seeds
 from tests.fuzz.mutation import Mutator
+from tests.fuzz.scratch import Scratch
 from tests.fuzz.target import Outcome, hold
 
 _BETWEEN = b"\n-----geojson-----\n"
@@ -45,7 +44,7 @@ class SiteTarget:
     reads = "site files and the outlines beside them, then a pipeline for those that load"
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="tagtide-fuzz-site-")
+        self._scratch = Scratch()
         self._bytes = Mutator([text for text in seeds.site_files() if check_text(text.decode()).ok])
         self._geojson = Mutator([_GEOJSON])
         self._loaded = self._checked = 0
@@ -67,7 +66,7 @@ class SiteTarget:
     def check(self, data: bytes) -> Outcome:
         """Check the file; load what is good."""
         text, _, geojson = data.partition(_BETWEEN)
-        folder = Path(self._folder.name)
+        folder = self._scratch.path
         path = folder / "site.toml"
         path.write_bytes(text)
         (folder / "plan.geojson").write_bytes(geojson)
