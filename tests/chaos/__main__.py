@@ -10,6 +10,7 @@ Exit code 1 when something was lost or duplicated that should not be; the data d
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import traceback
@@ -25,6 +26,8 @@ from tests.journal_plugin import missing_tools
 def main() -> int:
     """Run the command line and return its exit code."""
     options = _options()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: everything that was started is ended
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     directory = options.data or Path(tempfile.mkdtemp(prefix="tagtide-chaos-"))
     outcomes: list[Outcome] = []
     failures: list[str] = []
@@ -49,10 +52,10 @@ def main() -> int:
         outcomes.append(outcome)
         failures += [f"{length}: {problem}" for problem in outcome.problems]
         _summarise(outcome)
-    if outcomes:
-        _tell("\n" + markdown(outcomes))
         if options.json:
             options.json.write_text(as_json(outcomes))
+    if outcomes:
+        _tell("\n" + markdown(outcomes))
     return _end(options, directory, failures)
 
 
