@@ -51,6 +51,10 @@ bench: .venv/.ready ## Measure reads/s and publications/s, embedded and over Kaf
 	@deploy/setup.sh brokers
 	$(PY) -m tests.bench $(BENCH)
 
+.PHONY: bench-accuracy
+bench-accuracy: .venv/.ready ## Location beside baselines and the ideal observer; ACCURACY="--scenario hard-24 --quick"
+	$(PY) -m tests.bench.accuracy $(ACCURACY)
+
 .PHONY: format
 format: .venv/.ready ## Format the code and mend what the linter can
 	$(PY) -m ruff check --fix .

@@ -64,7 +64,7 @@ class TinyWorld:
             self.near_cell, self.near_share, self.next_cell, self.step_share, np.arange(CELLS),
             exact["slots"], exact["miss_every"], exact["pruned"], belief,
         )  # fmt: skip
-        return belief.astype(np.float64)
+        return np.asarray(belief, dtype=np.float64)
 
     # --- the same by listing every history -------------------------------------------------------------------------
 
@@ -77,7 +77,7 @@ class TinyWorld:
                     kind, cell = history[-1][0], history[-1][1]
                     place = CELLS if kind == "gone" else cell
                     belief[tick, place] += probability * self._likelihood(history)
-        return belief / belief.sum(axis=1, keepdims=True)
+        return np.asarray(belief / belief.sum(axis=1, keepdims=True))
 
     def _histories(self) -> Iterator[tuple[list[tuple[str, int, int, int]], float]]:
         """Yield beginnings of every length: (kind, cell, heading, second in which the segment began) a second."""
