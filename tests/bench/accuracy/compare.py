@@ -120,8 +120,8 @@ def compare(
     sampled: list[Score] = []
     error = None
     if items:
-        epcs = _sample(truth.frame.items.to_pylist(), items)
-        own = store.truth.filter(pc.is_in(store.truth["epc_hex"], value_set=pa.array(epcs)))
+        epcs = draw_items(truth.frame.items.to_pylist(), items)
+        own = truth_of(store.truth, epcs)
         frame = Frame.of(store.site, own, start_us=truth.frame.start_us, end_us=truth.frame.end_us)
         own_truth = Timeline.of(frame, own)
         sampled = [score(name, own_truth, found) for name, found in stays.items()]
@@ -152,10 +152,15 @@ def compare(
     )
 
 
-def _sample(epcs: list[str], count: int) -> list[str]:
+def draw_items(epcs: list[str], count: int) -> list[str]:
     """Draw items, the same ones whenever the day is the same."""
     chosen = np.random.default_rng(20261122).permutation(len(epcs))[:count]
     return [epcs[place] for place in sorted(chosen.tolist())]
+
+
+def truth_of(truth: pa.Table, epcs: list[str]) -> pa.Table:
+    """Return the rows of a truth that are about some items."""
+    return truth.filter(pc.is_in(truth["epc_hex"], value_set=pa.array(epcs)))
 
 
 def _point(estimator: str, setting: str, found: Score) -> Point:
