@@ -41,7 +41,7 @@ class RealStores:
         """Crashes by where they struck."""
         self._root = directory
         self._data = directory / "0"
-        self._crash_rate = self.generator.choice((0.05, 0.2, 0.4))
+        self._crash_rate = self.generator.choice((0.1, 0.25, 0.5))
         self._stored: list[Publication] = []
         self._unstored = [_publication(number, self.generator) for number in range(self.generator.randint(20, 60))]
 
