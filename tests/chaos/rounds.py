@@ -37,7 +37,7 @@ class Plan:
     """Kinds to draw from; those that cannot be done here are left out."""
     rate_per_s: float = 30.0
     """Publications a second of each device."""
-    disk_mib: int = 1024
+    disk_mib: int = 384
     """Size of the small disks, MiB."""
     recovery_every: int = 6
     """Faults between two looks at whether everything works again: until then they pile up."""
