@@ -18,19 +18,26 @@ stay ends there. A stay that ends in departure ends with the last read: nothing 
 after it, and detection comes later by design, which `as_of_time` says.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from analytics.location import arrivals, learning, radio, stays, tracks
 from analytics.location.items import ItemTable
 from analytics.location.kin import Kin
+from analytics.location.map_change import MapMark, closing_rows, mark_of
 from analytics.location.pending import Column, PendingRows
 from analytics.location.places import Places, map_site
 from analytics.location.stay_rows import StayRows
+from analytics.schemas import LOCATIONS
 from analytics.step import Arrived, Outputs
+from analytics.steps.derived import table_of
+from analytics.steps.identity import identify
 from analytics.steps.state_bytes import pack, unpack
 from devices.site.model import Site
 
@@ -42,7 +49,7 @@ GRID_S = 5
 """Silence is looked for on this grid of event time; the grid of learning is a multiple of it."""
 ROWS_AT_ONCE = 4096
 """Rows that the kernel tells before they are collected: each takes a track's memory."""
-_VERSION = 3
+_VERSION = 4
 _TRACKS_MIN = 256
 
 
@@ -70,6 +77,8 @@ class LocationState:
     """What is believed about each item, by number; some spare ones at the end."""
     pending: PendingRows = field(default_factory=lambda: PendingRows(arrivals.EMPTY))
     """Rows that wait for the watermark."""
+    closing: list[dict[str, Any]] = field(default_factory=list)
+    """Rows that close the stays of an older map; they go out with the next chunk."""
 
     @property
     def bytes_used(self) -> int:
@@ -113,13 +122,14 @@ class LocationStep:
 
     def step(self, state: LocationState, arrived: Arrived, site: Site) -> tuple[LocationState, Outputs]:
         """Take one chunk in; return stays that opened or closed by its watermark."""
+        closing, state.closing = _closed(state.closing), []
         if state.places.zones == 0 or not state.places.antennas:
-            return state, {}
+            return state, closing
         state.pending.add(_new_rows(arrived, state))
         _make_room(state)
         rows = StayRows(site.id, state.places, state.table)
         _run(state, state.pending.take(arrived.watermark_us), arrived.watermark_us, rows, int(site.departed_after_s))
-        table = rows.table()
+        table = pa.concat_tables([*closing.values(), rows.table()])
         return state, {"locations": table} if table.num_rows else {}
 
     def dump(self, state: LocationState) -> bytes:
@@ -135,12 +145,21 @@ class LocationStep:
             "lessons.items": state.lessons.items,
             **state.clock._asdict(),
         }
-        return pack(_VERSION, {}, arrays)
+        marks: dict[str, int | float | str | bool | None] = {
+            "map": _json(mark_of(state.places)),
+            "closing": _json(state.closing),
+        }
+        return pack(_VERSION, marks, arrays)
 
     def load(self, blob: bytes, site: Site) -> LocationState:
-        """Turn bytes back to a state."""
-        _, arrays = unpack(_VERSION, blob)
+        """Turn bytes back to a state. One of another map only closes what was open on it."""
+        values, arrays = unpack(_VERSION, blob)
         state = self.initial(site)
+        state.closing = msgspec.json.decode(str(values["closing"]), type=list[dict[str, Any]])
+        mark = msgspec.json.decode(str(values["map"]), type=MapMark)
+        if mark != mark_of(state.places):
+            _leave_map(state, site.id, mark, arrays)
+            return state
         state.table = ItemTable.restore(arrays["item_text"], arrays["item_ends"])
         state.tracks = np.frombuffer(arrays["tracks"].tobytes(), dtype=tracks.TRACK).copy()
         state.pending = PendingRows({name: arrays[f"pending.{name}"] for name in arrivals.EMPTY})
@@ -153,6 +172,27 @@ class LocationStep:
         state.kin.extend(state.table)
         state.kin.recount(state.tracks)
         return state
+
+
+def _leave_map(state: LocationState, site: str, mark: MapMark, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Close what was open on another map, at the time that has passed on it."""
+    table = ItemTable.restore(arrays["item_text"], arrays["item_ends"])
+    old = np.frombuffer(arrays["tracks"].tobytes(), dtype=tracks.TRACK)
+    epcs = [table.epc_hex(number) for number in range(len(old))]
+    state.clock.tick_s[:] = arrays["tick_s"]
+    state.closing += closing_rows(site, mark, epcs, old, as_of_us=state.tick_s * 1_000_000)
+
+
+def _closed(rows: list[dict[str, Any]]) -> dict[str, pa.Table]:
+    """Return the rows that close stays of an older map, with what their EPCs say."""
+    if not rows:
+        return {}
+    named = [row | dict(zip(("epc_uri", "gtin"), identify(row["epc_hex"]), strict=True)) for row in rows]
+    return {"locations": table_of(named, LOCATIONS)}
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _new_tracks(count: int) -> npt.NDArray[np.void]:

@@ -22,10 +22,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--failures", type=Path, default=Path(tempfile.gettempdir()) / "tagtide-fuzz")
     parser.add_argument("--replay", type=Path, help="feed the inputs of a reproducer file to the target")
-    parser.add_argument("--giants", action="store_true", help="feed inputs that are large rather than odd")
+    parser.add_argument("--giants", nargs="?", const="", metavar="TEXT", help="feed large inputs whose name has TEXT")
     options = parser.parse_args()
-    if options.giants:
-        return _run_giants()
+    if options.giants is not None:
+        return _run_giants(options.giants)
     names = list(TARGETS) if options.target == "all" else options.target.split(",")
     if unknown := set(names) - TARGETS.keys():
         parser.error(f"no target {', '.join(sorted(unknown))}: there are {', '.join(TARGETS)}")
@@ -38,6 +38,7 @@ def main() -> int:
         else:
             totals = run.run(inputs_of(name, names, options.inputs), options.seed, on_progress=_tell)
         _tell(totals, end="\n")
+        print(table([totals]), flush=True)
         for failure in totals.failures:
             path = failure.write(options.failures)
             print(f"{failure.what}\nagain with: python -m tests.fuzz --target {name} --replay {path}\n", flush=True)
@@ -46,10 +47,10 @@ def main() -> int:
     return int(any(totals.failures for totals in results))
 
 
-def _run_giants() -> int:
+def _run_giants(wanted: str) -> int:
     print("| input | bytes | what came of it | processor time | peak memory |\n|---|--:|---|--:|--:|")
     worst = 0.0
-    for each in measured():
+    for each in measured(wanted):
         worst = max(worst, each.peak_mb)
         print(
             f"| {each.name} | {each.size:,} | {each.came_of_it} | {each.seconds:.1f} s | {each.peak_mb:.0f} MB |",

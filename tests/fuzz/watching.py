@@ -1,11 +1,15 @@
 """Time and memory of a run: a bound on the time of each input, and the peak memory of each target."""
 
 import contextlib
+import ctypes
+import gc
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+
+import pyarrow as pa
 
 from tests.fuzz.target import BrokenLawError
 
@@ -44,6 +48,14 @@ def hang_alarm(seconds: float = HANG_S) -> Iterator[None]:
 def processor_s() -> float:
     """Return the processor time of this thread, seconds: waiting on a busy machine does not count."""
     return time.thread_time()
+
+
+def give_back() -> None:
+    """Give freed memory back to the system, so that one input's peak does not hide the next one's."""
+    gc.collect()
+    pa.default_memory_pool().release_unused()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def reset_peak() -> None:
