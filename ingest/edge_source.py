@@ -21,7 +21,7 @@ CURSOR = "jobs"
 
 _POLL_INTERVAL_S = 0.02  # an empty look costs 20 us; fifty a second are 0.1 % of a core
 _PUBLICATIONS_MAX = 50_000  # rows of the log in one poll, however few rows each of them gives
-_BYTES_MAX = 64 * 2**20  # payload bytes in one poll; decoded rows take a few times that
+_BYTES_MAX = 16 * 2**20  # payload bytes in one poll; the worst JSON takes 40 times that while it is decoded
 
 
 class _Position(msgspec.Struct, frozen=True, kw_only=True):

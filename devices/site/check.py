@@ -6,8 +6,10 @@ Works on the draft of `devices.site.draft`; an entry that could not be read was 
 import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
 from typing import TypeVar
 
+import numpy as np
 import shapely
 
 from devices.site.draft import antenna_label, label
@@ -118,7 +120,8 @@ def _check_ids(site: Site, findings: Findings) -> None:
 
 def _unique(findings: Findings, kind: str, ids: list[str]) -> None:
     for entry_id in _repeated([entry_id for entry_id in ids if entry_id]):
-        numbers = " and ".join(f"#{number}" for number, found in enumerate(ids, start=1) if found == entry_id)
+        places = [number for number, found in enumerate(ids, start=1) if found == entry_id]
+        numbers = " and ".join(f"#{number}" for number in places[:10]) + (" and more" if len(places) > 10 else "")
         findings.problem(f"{kind} {shown(entry_id)}", f"duplicate id: {kind} {numbers} have it, rename all but one")
 
 
@@ -157,10 +160,13 @@ def _outline_fault(corners: Sequence[tuple[float, float]]) -> str | None:
 
 def _check_overlaps(geometry: SiteGeometry, findings: Findings) -> None:
     tree = shapely.STRtree(geometry.polygons)
-    one, other = tree.query(geometry.polygons, predicate="intersects")
-    for a, b in sorted((int(a), int(b)) for a, b in zip(one, other, strict=True) if a < b):
-        area = float(geometry.polygons[a].intersection(geometry.polygons[b]).area)
-        if area > OVERLAP_M2:
+    for a, polygon in enumerate(geometry.polygons):
+        if findings.is_full:
+            return
+        others = np.sort(tree.query(polygon, predicate="intersects"))
+        others = others[others > a]
+        areas = shapely.area(shapely.intersection(geometry.polygons[others], polygon))
+        for b, area in zip(others[areas > OVERLAP_M2].tolist(), areas[areas > OVERLAP_M2].tolist(), strict=True):
             findings.problem(
                 f"zone {shown(geometry.zones[a].id)} and zone {shown(geometry.zones[b].id)}",
                 f"overlap by {area:.2f} m2: move a border, so that each place is in one zone",
@@ -168,14 +174,14 @@ def _check_overlaps(geometry: SiteGeometry, findings: Findings) -> None:
 
 
 def _check_antennas(site: Site, geometry: SiteGeometry, broken: Sequence[shapely.Geometry], findings: Findings) -> None:
-    zone_ids = [zone.id for zone in site.zones]
+    zone_ids = dict.fromkeys(zone.id for zone in site.zones)
     for number, reader in enumerate(site.readers, start=1):
         reader_place = label("reader", number, reader.id)
         for below, antenna in enumerate(reader.antennas, start=1):
             place = antenna_label(reader_place, below, antenna.port)
             if antenna.zone is not None:
                 if antenna.zone not in zone_ids:
-                    findings.problem(place, _unknown_zone(antenna.zone, zone_ids))
+                    findings.problem(place, _unknown_zone(antenna.zone, zone_ids, findings))
             elif not math.isnan(antenna.x) and not math.isnan(antenna.y):
                 at = shapely.Point(antenna.x, antenna.y)
                 if not any(area.intersects(at) for area in broken):  # its zone is drawn wrongly, and that was said
@@ -197,11 +203,11 @@ def _check_antenna_place(geometry: SiteGeometry, x: float, y: float, place: str,
 
 
 def _check_zone_references(site: Site, geometry: SiteGeometry, findings: Findings) -> None:
-    zone_ids = [zone.id for zone in site.zones]
+    zone_ids = dict.fromkeys(zone.id for zone in site.zones)
     for number, shelf in enumerate(site.shelves, start=1):
         place = label("shelf", number, shelf.id)
         if shelf.zone and shelf.zone not in zone_ids:
-            findings.problem(place, _unknown_zone(shelf.zone, zone_ids))
+            findings.problem(place, _unknown_zone(shelf.zone, zone_ids, findings))
         elif shelf.x is not None and shelf.y is not None and shelf.zone in geometry.zone_number:
             at = geometry.zone_at(shelf.x, shelf.y)
             if at != shelf.zone:
@@ -209,7 +215,7 @@ def _check_zone_references(site: Site, geometry: SiteGeometry, findings: Finding
                 findings.warning(place, f"its x and y are {where}, but it is said to be in {shown(shelf.zone)}")
     for number, sensor in enumerate(site.sensors, start=1):
         if sensor.zone is not None and sensor.zone not in zone_ids:
-            findings.problem(label("sensor", number, sensor.id), _unknown_zone(sensor.zone, zone_ids))
+            findings.problem(label("sensor", number, sensor.id), _unknown_zone(sensor.zone, zone_ids, findings))
 
 
 def _check_shelves(site: Site, findings: Findings) -> None:
@@ -250,16 +256,14 @@ def _check_topics(site: Site, findings: Findings) -> None:
             findings.warning(place, f"{key} {shown(topic)} begins or ends with a space, which is part of the topic")
     for topic, owners in places.items():
         if len(owners) > 1:
-            who = " and ".join(dict.fromkeys(owners))
+            names = list(dict.fromkeys(owners))
+            who = " and ".join(names[:10]) + (" and more" if len(names) > 10 else "")
             findings.problem(who, f"duplicate mqtt_topic {shown(topic)}: give each device its own, write it once")
 
 
-def _unknown_zone(zone: str, zone_ids: Sequence[str]) -> str:
-    hint = did_you_mean(zone, zone_ids) or (
-        f": use one of {', '.join(shown(each)[1:-1] for each in list(dict.fromkeys(zone_ids))[:12])}"
-        if zone_ids
-        else ""
-    )
+def _unknown_zone(zone: str, zone_ids: Collection[str], findings: Findings) -> str:
+    hint = "" if findings.is_full else did_you_mean(zone, zone_ids)
+    hint = hint or (f": use one of {', '.join(shown(each)[1:-1] for each in islice(zone_ids, 12))}" if zone_ids else "")
     return f"unknown zone {shown(zone)}{hint}"
 
 

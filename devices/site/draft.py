@@ -30,6 +30,8 @@ from devices.site.values import gtin_fault, id_fault, site_id_fault, timezone_fa
 
 SCHEMA = 1
 """Version of the site file that this code reads and writes."""
+ZONES_MAX = 2_000
+"""Zones: their borders are compared pair by pair. A department store has some hundred."""
 LATENESS_S_MAX = 3600.0
 """Reads wait for the allowed lateness before they count: an hour is a report, not a location."""
 DEPARTED_S_MAX = 30 * 86_400.0
@@ -72,7 +74,7 @@ def draft_site(
         id=site_id or "",
         name=name or "",
         timezone=timezone or "UTC",
-        zones=tuple(_zone(_entry(table, "zone", *entry), outlines) for entry in table.tables("zone")),
+        zones=tuple(_zone(_entry(table, "zone", *entry), outlines) for entry in table.tables("zone", most=ZONES_MAX)),
         readers=tuple(_reader(_entry(table, "reader", *entry)) for entry in table.tables("reader")),
         shelves=tuple(_shelf(_entry(table, "shelf", *entry)) for entry in table.tables("shelf")),
         sensors=tuple(_sensor(_entry(table, "sensor", *entry)) for entry in table.tables("sensor")),

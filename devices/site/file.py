@@ -18,7 +18,7 @@ from devices.site.geometry import SiteGeometry
 from devices.site.model import Site
 from devices.site.table import Findings
 
-SITE_FILE_BYTES_MAX = 16 * 1024 * 1024
+SITE_FILE_BYTES_MAX = 8 * 1024 * 1024
 """Ten thousand zones, readers and shelves are some 4 MB of TOML; more is not a site file."""
 
 
@@ -139,6 +139,7 @@ def _check(text: str, name: str, beside: Path, profiles: Collection[str] | None)
 
     draft = draft_site(raw, findings, outlines_of)
     check_draft(draft, findings, _profile_names() if profiles is None else profiles)
+    findings.close()
     site = None
     if not findings.problems:
         site = replace(_placed(draft), warnings=tuple(findings.warnings))

@@ -14,6 +14,14 @@ from typing import Any, TypeVar
 COORDINATE_M_MAX = 1e6
 """A plan wider than 1000 km is a mistake in units: coordinates are metres."""
 
+FINDINGS_MAX = 1_000
+"""So many problems, and so many warnings, are told one by one; the rest is counted. Nobody mends more in one go, and
+zones drawn on top of each other are wrong in pairs: 5,000 of them would be twelve million lines."""
+WORDS_MAX = 1_000
+"""A misspelt word is compared with so many at most: each comparison takes some 10 us."""
+ENTRIES_MAX = 10_000
+"""Tables of one kind: readers, shelves, walls. The largest warehouses have some thousand."""
+
 E = TypeVar("E", bound=StrEnum)
 Point = tuple[float, float]
 
@@ -26,18 +34,42 @@ class Findings:
     """What has to be mended, one line each: place, what is wrong, the mend."""
     warnings: list[str] = field(default_factory=list)
     """What is strange but works, one line each."""
+    more_problems: int = 0
+    """Problems that were only counted."""
+    more_warnings: int = 0
+    """Warnings that were only counted."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether further problems are only counted."""
+        return len(self.problems) >= FINDINGS_MAX
 
     def problem(self, place: str, text: str) -> None:
         """Add a problem."""
-        self.problems.append(f"{place}: {text}")
+        if self.is_full:
+            self.more_problems += 1
+        else:
+            self.problems.append(f"{place}: {text}")
 
     def warning(self, place: str, text: str) -> None:
         """Add a warning."""
-        self.warnings.append(f"{place}: {text}")
+        if len(self.warnings) >= FINDINGS_MAX:
+            self.more_warnings += 1
+        else:
+            self.warnings.append(f"{place}: {text}")
+
+    def close(self) -> None:
+        """Say how many were only counted."""
+        if self.more_problems:
+            self.problems.append(f"file: {self.more_problems} more problems or so: mend these first")
+        if self.more_warnings:
+            self.warnings.append(f"file: {self.more_warnings} more warnings")
 
 
 def did_you_mean(word: str, known: Collection[str]) -> str:
     """Return `, did you mean "x"?` for the known word closest to a misspelt one, or an empty string."""
+    if len(known) > WORDS_MAX or len(word) > WORDS_MAX:
+        return ""
     by_folded = {entry.casefold(): entry for entry in known}
     close = difflib.get_close_matches(word.casefold(), list(by_folded), n=1, cutoff=0.6)
     return f", did you mean {shown(by_folded[close[0]])}?" if close else ""
@@ -163,7 +195,7 @@ class Table:
         points = [self._point(f"{key} point {number}", entry) for number, entry in enumerate(value, start=1)]
         return None if any(point is None for point in points) else tuple(point for point in points if point is not None)
 
-    def tables(self, key: str, *, inside: str = "") -> Iterator[tuple[int, dict[str, Any]]]:
+    def tables(self, key: str, *, inside: str = "", most: int = ENTRIES_MAX) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield the tables of an array `[[key]]` with their numbers, 1 and up."""
         header = f"[[{inside}{key}]]"
         value = self._value(key, None)
@@ -175,6 +207,9 @@ class Table:
         if not isinstance(value, list):
             self.problem(f"{key} must be written as tables, each under a line {header}")
             return
+        if len(value) > most:
+            self.problem(f"there are {len(value)} {header}, {most} are read: split the site, or draw it less finely")
+            value = value[:most]
         for number, entry in enumerate(value, start=1):
             if isinstance(entry, dict):
                 yield number, entry
@@ -191,9 +226,10 @@ class Table:
 
     def close(self) -> None:
         """Warn of every key that was never asked for."""
+        known = set(self._known)
         for key in self._raw:
-            if key not in self._known:
-                hint = did_you_mean(key, self._known)
+            if key not in known:
+                hint = "" if self.findings.more_warnings else did_you_mean(key, self._known)
                 self.warning(f"unknown key {shown(key)}{hint or '.'} It is ignored")
 
     def _value(self, key: str, required: str | None) -> Any:
