@@ -88,7 +88,7 @@ class Link:
 
     def _run(self) -> None:
         while not self._over.is_set():
-            with selectors.DefaultSelector() as selector:
+            with selectors.SelectSelector() as selector:
                 with self._guard:
                     self._register(selector)
                 events = selector.select(_TURN_S if not self._is_stalled else 0.02)

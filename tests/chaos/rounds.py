@@ -14,6 +14,9 @@ from tests.chaos.stack import Length, Stack, running
 _STUCK_S = 120.0
 """Without any progress for so long, nothing will come any more. The longest pauses of ours are 30 s."""
 
+_LOOK_S = 0.5
+"""Between two looks at whether it is so: a look reads the lake."""
+
 _WAVE_S = 0.7
 """How long devices publish for the two waves that mark the end."""
 
@@ -181,7 +184,7 @@ def _await(stack: Stack, condition: Callable[[], bool], what: str) -> None:
             last, moved_at = now, time.monotonic()
         elif time.monotonic() - moved_at > _STUCK_S:
             raise StuckError(f"not so after {_STUCK_S:g} s without progress: {what}")
-        time.sleep(0.25)
+        time.sleep(_LOOK_S)
 
 
 def _problems(outcome: Outcome) -> list[str]:

@@ -54,7 +54,7 @@ def test_nothing_is_lost_and_nothing_is_there_twice(length: Length, tmp_path: Pa
         rounds=ROUNDS,
         seed=4,
         kinds=KINDS[length],
-        rate_per_s=20.0,
+        rate_per_s=10.0,
         disk_mib=128,
         recovery_every=ROUNDS + 1,  # they all pile up; the end waits for everything
     )
@@ -62,5 +62,5 @@ def test_nothing_is_lost_and_nothing_is_there_twice(length: Length, tmp_path: Pa
     text = "\n".join(told)
     again = f"python -m tests.chaos --rounds {ROUNDS} --seed 4 --lengths {length} --faults {','.join(KINDS[length])}"
     assert outcome.problems == [], f"{text}\nagain: {again}"
-    assert outcome.comparison.acknowledged > 300, text
+    assert outcome.comparison.acknowledged > 200, text
     assert outcome.comparison.rejected > 0, text
