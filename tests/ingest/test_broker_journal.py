@@ -3,12 +3,15 @@
 import zlib
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from devices.errors import Recovery
 from devices.publication import LoggedPublication, Publication
 from ingest.broker_journal import BrokerJournal, JournalEntry, entries_of
 from ingest.edge_log import EdgeLog
+from ingest.errors import BrokerJournalError
 
 NOW_US = 1_800_000_000_000_000
 
@@ -139,3 +142,14 @@ def test_the_place_in_a_log_with_jumps_is_found_quickly(tmp_path: Path) -> None:
     journal = BrokerJournal(tmp_path / "journal", ("#",), 1000)
     assert journal.lost(journal.left(), log, NOW_US) == []
     assert log.reads < 60
+
+
+def test_a_file_that_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
+    log = EdgeLog.open(tmp_path)
+    (tmp_path / "journal" / "left-1-1").mkdir(parents=True)  # reading it fails for root, too
+    with pytest.raises(BrokerJournalError, match=r"left-1-1 cannot be used: Is a directory") as caught:
+        lost(tmp_path / "journal", log)
+    assert caught.value.recovery is Recovery.RETRY
+    assert caught.value.hint is not None
+    assert "remove its files" in caught.value.hint
+    log.close()
