@@ -43,7 +43,8 @@ def main() -> int:
             path = failure.write(options.failures)
             print(f"{failure.what}\nagain with: python -m tests.fuzz --target {name} --replay {path}\n", flush=True)
         results.append(totals)
-    print(table(results))
+    if len(results) > 1:
+        print(table(results))
     return int(any(totals.failures for totals in results))
 
 

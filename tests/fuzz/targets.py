@@ -14,9 +14,11 @@ from tests.fuzz.pipelines import PipelineTarget
 from tests.fuzz.sites import SiteTarget
 from tests.fuzz.states import StateTarget
 from tests.fuzz.target import Target
+from tests.fuzz.values import ValueTarget
 
 TARGETS: dict[str, Callable[[], Target]] = {
     **{profile: partial(DecoderTarget, profile) for profile in PROFILES},
+    "values": ValueTarget,
     "epc": EpcTarget,
     "site": SiteTarget,
     "capture": CaptureTarget,

@@ -21,6 +21,7 @@ INPUTS = {
     "zebra": 600,
     "tagtide": 600,
     "weight": 600,
+    "values": 1_500,
     "epc": 1_500,
     "capture": 300,
     "mqtt": 800,
