@@ -1,8 +1,8 @@
 """What a site's own traffic teaches about its radio: the unit that a reader counts in, and each antenna's offset.
 
 *Level of a reader.* Tags stop answering where the power that reaches them ends, whatever the store looks like, so the
-weakest RSSI that a reader reports lies near `EDGE_DBM` if it reports dBm. Where it lies further off than tags differ,
-the reader counts in other units (linear ones, say), and its level is shifted.
+weakest RSSI that a reader reports lies near `WEAKEST_DBM` if it reports dBm. Where it lies further off than tags
+differ, the reader counts in other units (linear ones, say), and its level is shifted.
 
 *Offset of an antenna.* The items that an antenna hears lie in cells that all antennas together found. What it hears
 above or below physics there, on average over items and compared with the other antennas, is its own: cable, tilt,
@@ -17,14 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.location.places import Floats, Places
-from analytics.location.radio import EDGE_DBM, RSSI_BINS, RSSI_LOW_DBM, RadioLaw, mean_rssi_dbm
+from analytics.location.radio import RSSI_BINS, RSSI_LOW_DBM, RadioLaw, mean_rssi_dbm
 
 LEARN_GRID_S = 120
 """The law is looked at again on this grid of event time."""
 EDGE_SHARE = 0.05
 """The weakest RSSI of a reader is taken to be the one below which this share of its reads lies."""
-EDGE_TOLERANCE_DB = 8.0
-"""How far that may lie from `EDGE_DBM` in dBm: tags are that different, and so are powers."""
+WEAKEST_DBM = -74.0
+"""Where that lies for readers that report dBm: below `EDGE_DBM` by what reflection and fading do to single reads,"""
+WEAKEST_TOLERANCE_DB = 16.0
+"""give or take this much: tags and powers are that different, and linear units are further off."""
 READS_MIN = 200
 """A reader's level is not judged on fewer reads."""
 OFFSET_TRUST = 0.7
@@ -99,5 +101,5 @@ def _level(counts: Floats, before_db: float) -> float:
     if total < READS_MIN:
         return before_db
     edge_dbm = RSSI_LOW_DBM + float(np.searchsorted(np.cumsum(counts), EDGE_SHARE * total))
-    shift = edge_dbm - EDGE_DBM
-    return before_db if abs(shift - before_db) <= EDGE_TOLERANCE_DB else shift
+    shift = edge_dbm - WEAKEST_DBM
+    return before_db if abs(shift - before_db) <= WEAKEST_TOLERANCE_DB else shift

@@ -21,7 +21,7 @@ OPEN_PROBABILITY = 0.9
 """An item's first stay opens as soon as one zone is this likely,"""
 OPEN_AFTER_US = 15_000_000
 """or with the first read this long after its first."""
-MOVED_PROBABILITY = 0.7
+MOVED_PROBABILITY = 0.65
 """A stay ends when another zone is this likely, while the item moves or within `MOVING_US` of it;"""
 REVISED_PROBABILITY = 0.9
 """and when another zone is this likely without any move: the first estimate was wrong, or the radio law is."""
@@ -165,7 +165,7 @@ def advance(  # noqa: PLR0917 - kernels take their arrays one by one
         take_read(track, antenna, rows.bin[row], rows.rssi_dbm[row], time_us, law, cells, powers)
         if track.zone >= 0:
             track.heard_alive_s = clock.zone_alive_s[track.zone]
-        fresh = track.last_us - track.settled_us < NEW_US
+        fresh = track.moved > 0 and track.last_us - track.settled_us < NEW_US
         if track.zone < 0 or doubted or track.doubt_us > 0 or fresh or track.last_us // LOOK_US != looked:
             believe(track, items.group[item], items.counts, law, site, cells, powers, belief)
             before = count
@@ -219,7 +219,7 @@ def _decide(track: Track, item: Number, belief: Floats32, told: Told, count: int
             return count
         track.zone, track.stated, track.revision = best, surest, 0
         return _tell(told, count, item, track, 0, -1)
-    moving = track.odds > 0 or track.last_us - track.settled_us < MOVING_US
+    moving = track.odds > 0 or (track.moved > 0 and track.last_us - track.settled_us < MOVING_US)
     if best != now and surest >= (MOVED_PROBABILITY if moving else REVISED_PROBABILITY):
         until_us = max(_left_us(track), track.from_us + 1)
         track.revision += 1

@@ -48,6 +48,8 @@ MOVES_SHAPE = 0.5
 MOVES_S = 10.0
 """so that half of what lay down lies for three times this long and a quarter for fifteen times: few things that have
 lain for an hour move in the next minute, and much of what was carried a moment ago still is."""
+UNSEEN_S = 300.0
+"""What was never seen to move is taken to have lain for this long when it is first read."""
 MOVES_PER_S_MIN = 1.0 / 7200.0
 """But nothing lies for ever: the chance falls no lower than this."""
 GAP_S_MIN = 1.0
@@ -59,7 +61,7 @@ DOUBT_US = 10_000_000
 """A doubt that has come to nothing after this long is given up, so that it is not in the way of a fresh one,"""
 DOUBT_READS = 2.5
 """provided that it holds so many reads."""
-MOVED_ODDS = 4.0
+MOVED_ODDS = 3.0
 """Logarithm of the odds at which an item has moved."""
 FORGET_S_MIN = 6.0
 """Evidence decays with the age of the pile, so that a carried item is where it is and not where it came from; it lasts
@@ -75,6 +77,9 @@ INDEPENDENT_S = 0.25
 SHARE_PRIOR = 8.0
 """Weight, in reads, of the law's shares of the antennas beside the shares that an item shows: readers take turns and
 tags keep quiet for a while, so that shares jump about more than chance would have it."""
+FEW_READS = 15.0
+"""Weight of settled reads below which they leave open in which cell the item lies: what they say of an antenna that has
+not heard it yet is then worked out over all cells. Else each antenna that comes to its turn would look like a move."""
 STRAY_SHARE = 0.05
 """Share of reads that nothing explains: reflections, a tag carried past, a door that opens. No read can speak louder
 for a move than 1 to this, unless the reads before it foretold it."""
@@ -161,10 +166,36 @@ def take_read(  # noqa: PLR0917 - kernels take their arrays one by one
         return
     doubt_total = _ZERO
     stray = _LOG_STRAY + law.newcomer[antenna, rssi_bin]
-    stay = _log_stay(track, antenna, rssi, total, law.mean_dbm[antenna, track.cell], law.share[antenna, track.cell])
+    slot = _slot_of(track.settled_antenna, track.settled_weight, antenna)
+    if slot < 0 and total < FEW_READS:
+        stay = _log_by_pile(
+            track.settled_antenna,
+            track.settled_weight,
+            track.settled_dbm,
+            antenna,
+            rssi_bin,
+            rssi,
+            total,
+            law,
+            cells,
+            powers,
+        )
+    else:
+        stay = _log_stay(track, slot, antenna, rssi, total, law)
     if track.doubt_us > 0:
         doubt_total = _fade(track.doubt_weight, elapsed_s, (time_us - track.doubt_us) * 1e-6, longest_s)
-        move = _log_move(track, antenna, rssi_bin, rssi, doubt_total, law, cells, powers)
+        move = _log_by_pile(
+            track.doubt_antenna,
+            track.doubt_weight,
+            track.doubt_dbm,
+            antenna,
+            rssi_bin,
+            rssi,
+            doubt_total,
+            law,
+            cells,
+            powers,
+        )
     else:
         move = law.newcomer[antenna, rssi_bin]
     gain = weight * (_log_either(move, stray) - _log_either(stay, stray))
@@ -174,7 +205,8 @@ def take_read(  # noqa: PLR0917 - kernels take their arrays one by one
             return
         track.doubt_us = time_us
         track.doubt_weight[:] = _ZERO
-        track.odds_before = _log_odds_before(settled_s, elapsed_s)
+        lain_s = settled_s if track.moved else settled_s + UNSEEN_S
+        track.odds_before = _log_odds_before(lain_s, elapsed_s)
         track.odds = track.odds_before
     track.odds += gain
     remember(track.doubt_antenna, track.doubt_weight, track.doubt_dbm, antenna, rssi, weight)
@@ -285,20 +317,28 @@ def _log_heard(  # noqa: PLR0917
 
 
 @numba.njit(cache=True)
-def _log_stay(  # noqa: PLR0917
-    track: Track, antenna: int, rssi: Number, total: Number, mean_dbm: Number, share: Number
-) -> Number:
-    """Return the log-density of a read if the item lies where it lay."""
-    heard, heard_dbm = _ZERO, _ZERO
-    for slot in range(SETTLED_SLOTS):
-        if track.settled_weight[slot] > 0 and track.settled_antenna[slot] == antenna:
-            heard, heard_dbm = track.settled_weight[slot], track.settled_dbm[slot]
-    return _log_heard(rssi, heard, heard_dbm, total, mean_dbm, share)
+def _slot_of(antennas: Int16s, weights: Floats32, antenna: int) -> int:
+    """Return the slot of an antenna in a pile of evidence, -1 for none."""
+    for slot in range(len(weights)):
+        if weights[slot] > WEIGHT_MIN and antennas[slot] == antenna:
+            return slot
+    return -1
 
 
 @numba.njit(cache=True)
-def _log_move(  # noqa: PLR0917
-    track: Track,
+def _log_stay(track: Track, slot: int, antenna: int, rssi: Number, total: Number, law: RadioTables) -> Number:  # noqa: PLR0917
+    """Return the log-density of a read if the item lies where it lay, which is in its likeliest cell."""
+    heard, heard_dbm = _ZERO, _ZERO
+    if slot >= 0:
+        heard, heard_dbm = track.settled_weight[slot], track.settled_dbm[slot]
+    return _log_heard(rssi, heard, heard_dbm, total, law.mean_dbm[antenna, track.cell], law.share[antenna, track.cell])
+
+
+@numba.njit(cache=True)
+def _log_by_pile(  # noqa: PLR0917
+    antennas: Int16s,
+    weights: Floats32,
+    means: Floats32,
     antenna: int,
     rssi_bin: int,
     rssi: Number,
@@ -307,16 +347,15 @@ def _log_move(  # noqa: PLR0917
     cells: Floats32,
     powers: Int32s,
 ) -> Number:
-    """Return the log-density of a read if the item is where the doubtful reads say."""
-    weigh_cells(track.doubt_antenna, track.doubt_weight, track.doubt_dbm, law.mean_dbm, law.log_share, cells, powers)
+    """Return the log-density of a read if the item is where a pile of evidence says, which may be in many cells."""
+    weigh_cells(antennas, weights, means, law.mean_dbm, law.log_share, cells, powers)
     by_law, law_share, mass = _ZERO, _ZERO, _ZERO
     densities, shares = law.likelihood[antenna, rssi_bin], law.share[antenna]
     for cell in range(len(cells)):
         mass += cells[cell]
         by_law += cells[cell] * densities[cell]
         law_share += cells[cell] * shares[cell]
-    for slot in range(DOUBT_SLOTS):
-        if track.doubt_weight[slot] > WEIGHT_MIN and track.doubt_antenna[slot] == antenna:
-            dbm = track.doubt_dbm[slot]
-            return _log_heard(rssi, track.doubt_weight[slot], dbm, total, dbm, law_share / mass)
+    slot = _slot_of(antennas, weights, antenna)
+    if slot >= 0:
+        return _log_heard(rssi, weights[slot], means[slot], total, means[slot], law_share / mass)
     return np.float32(math.log(SHARE_PRIOR * by_law / mass / (total + SHARE_PRIOR) + 1e-12))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from analytics.location.cells import weigh_cells
 from analytics.location.items import ItemTable
+from analytics.location.kin import NO_GROUP, UNIT, Kin, weigh_kin
 from analytics.location.pending import PendingRows
 from analytics.location.places import CELLS_MAX, Places, map_site
 from analytics.location.radio import NO_RSSI_BIN, RadioLaw, mean_rssi_dbm, physics, tabulate
@@ -139,6 +140,35 @@ def test_cells_are_weighed_as_the_formula_says() -> None:
     best = weigh_cells(antennas, weights, levels, tables.mean_dbm, tables.log_share, cells, powers)
     assert best == expected.argmax()
     assert cells == pytest.approx(np.exp(expected - expected.max()), rel=1e-3, abs=1e-6)
+
+
+def unit(serial: int, item_reference: int) -> str:
+    """Return a unit of one GTIN: SGTIN-96 of company prefix 9506000."""
+    return f"{(0x30 << 88) | (1 << 85) | (5 << 82) | (9506000 << 58) | (item_reference << 38) | serial:024X}"
+
+
+def test_kin_are_units_of_one_gtin() -> None:
+    """Codes without a GTIN have none."""
+    table, kin = ItemTable(), Kin(3)
+    table.numbers_of(pa.array([unit(1, 7), "ABCD", unit(2, 7), unit(1, 8), "E2" + 22 * "0"]))
+    kin.extend(table)
+    groups = kin.group[:5].tolist()
+    assert groups[0] == groups[2] != groups[3]
+    assert groups[1] == groups[4] == NO_GROUP
+
+
+def test_kin_say_how_likely_a_zone_is_as_the_formula_says() -> None:
+    """Eight others lie in zone 1, the item itself counts for zone 0; one stray unit is spread by area."""
+    track = np.zeros(1, dtype=TRACK)
+    track["kin_weight"] = UNIT
+    counts = np.array([[0, 0, 0], [UNIT, 8 * UNIT, 0]], dtype=np.int32)
+    area, factors = np.array([0.5, 0.25, 0.25], dtype=np.float32), np.zeros(3, dtype=np.float32)
+    weigh_kin(track[0], 1, counts, area, 1.0, factors)
+    assert factors == pytest.approx([0.5 / 4.5, 8.25 / 2.25, 0.25 / 2.25])
+    weigh_kin(track[0], 1, counts, area, 0.5, factors)
+    assert factors == pytest.approx([0.5 + 0.25 / 4.5, 0.5 + 4.125 / 2.25, 0.5 + 0.125 / 2.25])
+    weigh_kin(track[0], NO_GROUP, counts, area, 1.0, factors)
+    assert factors.tolist() == [1.0, 1.0, 1.0]
 
 
 def test_a_track_of_nothing_is_zero_bytes() -> None:
