@@ -95,7 +95,7 @@ class ValueTarget:
             found = _row(profile, stream, payload % text, column)
             wanted: Decimal | int | None = _number(text)
             if found is not None and wanted is not None:
-                wanted /= unit
+                wanted = Decimal(wanted) / unit
         else:
             profile, payload = _TIMES[number - len(_FIELDS)]
             found, wanted = _row(profile, "reads", payload % text, "reader_time_us"), _time_us(text)
@@ -103,11 +103,9 @@ class ValueTarget:
             return Outcome(rejects=["no_value"])
         hold(wanted is not None, f"{text[:80]!r} is read as {found!r}")
         assert wanted is not None
-        if isinstance(found, int):
-            hold(found == wanted, f"{text[:80]!r} is read as {found!r}")
-        else:
-            close = abs(Decimal(found) - wanted) <= abs(wanted) * Decimal("1e-15") + Decimal("1e-307")
-            hold(close, f"{text[:80]!r} is read as {found!r}")
+        exact = Decimal(wanted)
+        allowed = Decimal(0) if isinstance(found, int) else abs(exact) * Decimal("1e-15") + Decimal("1e-307")
+        hold(abs(Decimal(found) - exact) <= allowed, f"{text[:80]!r} is read as {found!r}")
         return Outcome(rows=1)
 
     def settle(self) -> None:
