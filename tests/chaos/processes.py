@@ -30,8 +30,8 @@ class Service:
         """What it is called."""
         self.log = log
         """Where its output goes."""
-        self.ends: list[str] = []
-        """How it ended when nobody had asked for that."""
+        self.ends: list[tuple[int, str]] = []
+        """When (us) and how it ended when nobody had asked for that."""
         self._command = list(command)
         self._process: subprocess.Popen[bytes] | None = None
         self._wanted = False
@@ -100,7 +100,7 @@ class Service:
                     continue
                 now = time.monotonic()
                 if self._restart_at is None:
-                    self.ends.append(f"{self.name} ended with {self._process.returncode}")
+                    self.ends.append((time.time_ns() // 1000, f"{self.name} ended with {self._process.returncode}"))
                     self._restart_at = now + _RESTART_S
                 elif now >= self._restart_at:
                     self.start()
