@@ -35,7 +35,8 @@ from tests.soak.verdict import Finding, judge
 SAMPLE_EVERY_S = 10.0
 EDGE_LOG_HOURS = 0.2
 """Twelve minutes: an edge log that is trimmed can be seen within the hour. The default is a day."""
-LANDED_WITHIN_S = 300.0
+LANDED_WITHIN_S = 1_800.0
+"""On a machine that others keep busy the jobs may be minutes behind at the end: that is told, and is no loss."""
 
 
 def main() -> int:
@@ -69,6 +70,7 @@ class _Soak:
     way: str
     samples: list[Sample] = field(default_factory=list)
     sent: Sent = field(default_factory=Sent)
+    published_in_s: float = 0.0
     landed_in_s: float = 0.0
 
     @property
@@ -124,6 +126,7 @@ class _Soak:
                     )
                     sys.stderr.write(f"; publisher {behind:.1f} s behind\n" if behind > 1 else "\n")
         publisher.finish()
+        self.published_in_s = time.monotonic() - began
         self.sent = store.sent
 
     def _until(self, condition: Callable[[], bool], logs: list[Path]) -> None:
@@ -184,7 +187,7 @@ def report(soak: _Soak, compared: list[Compared], findings: list[Finding]) -> No
     reads = sum(soak.sent.reads)
     console.print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {soak.way};"
-        f" {soak.seconds / 60:g} minutes, {reads / soak.seconds:,.0f} reads/s; all landed {soak.landed_in_s:.1f} s"
+        f" {soak.published_in_s / 60:.1f} minutes, {reads / soak.published_in_s:,.0f} reads/s; all landed {soak.landed_in_s:.1f} s"
         f" after the last PUBLISH; {repeats_told(soak.data.root):,} of {soak.sent.repeated_reads:,} repeats told"
     )
     sent = Table("kind", "sent", "lost", "more than sent")
