@@ -22,6 +22,7 @@ from tests.bench.stores import DEFAULT_FOLDER
 ITEMS = 150
 """Items that the observer follows, unless told otherwise: it takes a fifth of a second each."""
 QUICK_ITEMS = 40
+SUMMARY_WIDTH = 200
 QUICK_HOURS = 0.25
 
 
@@ -54,7 +55,7 @@ def main() -> None:
                 stream.write(msgspec.json.encode(found) + b"\n")
         console.print(f"[dim]{time.perf_counter() - began:.0f} s[/dim]\n")
     if len(done) > 1:
-        console.print(summary_table(done))
+        Console(width=SUMMARY_WIDTH).print(summary_table(done))
 
 
 def _options() -> argparse.Namespace:

@@ -85,7 +85,7 @@ def summary_table(done: Sequence[Comparison]) -> Table:
         "calibr.",
         "on hand",
     ):
-        table.add_column(column, justify="left" if column == "scenario" else "right")
+        table.add_column(column, justify="left" if column == "scenario" else "right", no_wrap=column == "scenario")
     for found in done:
         table.add_row(*_summary(found))
     return table
