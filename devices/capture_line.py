@@ -200,7 +200,7 @@ def _number(text: str) -> float | None:
 
 
 def _number_us(value: float) -> int:
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):  # isfinite refuses an integer of 400 digits
         raise _UnreadableError("capture_time_unreadable")
     for factor, divisor, bound in _NUMBER_UNITS:
         if -bound < value < bound:

@@ -109,6 +109,8 @@ def test_a_length_counted_in_characters_is_forgiven() -> None:
         (b'{"tst":"2026-13-41T00:00:00Z","topic":"a","payload":"x"}', "capture_time_unreadable"),
         (b'{"tst":1e300,"topic":"a","payload":"x"}', "capture_time_unreadable"),
         (b'{"tst":NaN,"topic":"a","payload":"\xff"}', "capture_time_unreadable"),
+        (b'{"tst":"' + b"9" * 400 + b'","topic":"a","payload":"x"}', "capture_time_unreadable"),
+        (b'{"tst":"' + b"9" * 5_000 + b'","topic":"a","payload":"x"}', "capture_time_unreadable"),
         (b'{"tst":"0001-01-01T00:00:00+2359","topic":"a","payload":"x"}', "capture_time_out_of_range"),
         (b'{"tst":-1e8,"topic":"a","payload":"x"}', "capture_time_out_of_range"),
         (b'{"tst":"2200-01-01T00:00:00Z","topic":"a","payload":"x"}', "capture_time_out_of_range"),
