@@ -18,11 +18,9 @@ from tests.journal_plugin import missing_tools
 
 pytestmark = pytest.mark.integration
 
-ROUNDS = 4
-
 KINDS = {
     Length.EMBEDDED: [Kind.KILL_ALL, Kind.BROKER_ALONE, Kind.DISK_EDGE, Kind.CUT],
-    Length.KAFKA: [Kind.KILL_ALL, Kind.KILL_PAIR, Kind.STALL, Kind.KILL_KAFKA],
+    Length.KAFKA: [Kind.KILL_ALL, Kind.KILL_PAIR, Kind.STALL],
 }
 
 
@@ -51,16 +49,16 @@ def test_nothing_is_lost_and_nothing_is_there_twice(length: Length, tmp_path: Pa
     plan = Plan(
         directory=tmp_path / length,
         length=length,
-        rounds=ROUNDS,
+        rounds=len(KINDS[length]),
         seed=4,
         kinds=KINDS[length],
         rate_per_s=10.0,
         disk_mib=128,
-        recovery_every=ROUNDS + 1,  # they all pile up; the end waits for everything
+        recovery_every=100,  # they all pile up; the end waits for everything
     )
     outcome = run(plan, told.append)
     text = "\n".join(told)
-    again = f"python -m tests.chaos --rounds {ROUNDS} --seed 4 --lengths {length} --faults {','.join(KINDS[length])}"
+    again = f"python -m tests.chaos --rounds {len(KINDS[length])} --seed 4 --lengths {length} --faults {','.join(KINDS[length])}"
     assert outcome.problems == [], f"{text}\nagain: {again}"
     assert outcome.comparison.acknowledged > 200, text
     assert outcome.comparison.rejected > 0, text
