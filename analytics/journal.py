@@ -171,7 +171,7 @@ class Journal:
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         try:
             return self._db.execute(query, values).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError) as error:
             raise JournalError(f"cannot read the journal {self._path}: {error}", hint=_hint(error)) from error
 
     def _damaged(self, what: str) -> JournalError:
@@ -242,7 +242,7 @@ def _opened(path: Path) -> sqlite3.Connection:
             db.executescript(_SCHEMA)
             db.execute(f"PRAGMA user_version={JOURNAL_VERSION}")
             return db
-    except sqlite3.Error as error:
+    except (sqlite3.Error, ValueError) as error:  # ValueError: a damaged schema whose text is not UTF-8
         if db is not None:
             db.close()
         raise JournalError(f"cannot open the journal {path}: {error}", hint=_hint(error)) from error

@@ -85,6 +85,16 @@ def test_a_damaged_journal_says_so(tmp_path: Path, damage: str) -> None:
     assert caught.value.hint
 
 
+def test_a_schema_that_is_not_even_text_is_damage_too(tmp_path: Path) -> None:
+    Journal(tmp_path / "journal.db").close()
+    with sqlite3.connect(tmp_path / "journal.db") as db:
+        db.execute("PRAGMA writable_schema=ON")
+        db.execute("UPDATE sqlite_master SET sql = CAST(x'435245415445fdfd' AS TEXT) WHERE name = 'epochs'")
+    db.close()
+    with pytest.raises(JournalError):
+        Journal(tmp_path / "journal.db")
+
+
 def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
     (tmp_path / "journal.db").write_bytes(b"not a database at all" * 100)
     for _ in range(2):
