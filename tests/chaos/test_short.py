@@ -58,7 +58,8 @@ def test_nothing_is_lost_and_nothing_is_there_twice(length: Length, tmp_path: Pa
     )
     outcome = run(plan, told.append)
     text = "\n".join(told)
-    again = f"python -m tests.chaos --rounds {len(KINDS[length])} --seed 4 --lengths {length} --faults {','.join(KINDS[length])}"
+    kinds = ",".join(KINDS[length])
+    again = f"python -m tests.chaos --rounds {len(KINDS[length])} --seed 4 --lengths {length} --faults {kinds}"
     assert outcome.problems == [], f"{text}\nagain: {again}"
     assert outcome.comparison.acknowledged > 200, text
     assert outcome.comparison.rejected > 0, text
