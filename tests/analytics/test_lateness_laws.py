@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pytest
 
+from analytics.location.arrivals import LATE_LIMIT_S
 from analytics.pipeline import SitePipeline
 from devices.bulk import TopicDirectory, decode_publications
 from devices.publication import CLOCK_TOPIC, LoggedPublication, Publication
@@ -148,11 +149,16 @@ class TestNothingChanges:
         assert [json.loads(row["detail"])["offset_s"] for row in clocks] == [-error_s]
 
     def test_for_what_comes_later_than_the_lateness_but_it_is_landed_and_flagged(self, seed: int) -> None:
-        """One reader is cut off for 40 s, and what it kept comes all at once while the other is live."""
+        """One reader is cut off for 40 s, and what it kept of the first 25 comes all at once while the other is live.
+
+        Reads that are less than `LATE_LIMIT_S` late do count for locations, at the instant at which they came.
+        """
         reports = a_while(seed)
-        is_kept = [each.reader == "r1" and 60 <= each.at_s < 100 for each in reports]
+        reports = [each for each in reports if each.reader == "r2" or not 85 <= each.at_s < 100]
+        is_kept = [each.reader == "r1" and 60 <= each.at_s < 85 for each in reports]
         on_time = [each for each, kept in zip(reports, is_kept, strict=True) if not kept]
         held = [replace(each, received_s=105.0) for each, kept in zip(reports, is_kept, strict=True) if kept]
+        assert all(103 - each.at_s > LATE_LIMIT_S for each in held)
         without, with_them = run(on_time), run([*on_time, *held])
         assert locations(with_them) == locations(without)
         late = [row for row in reads(with_them) if row[-1]]
@@ -166,5 +172,6 @@ def test_the_defaults_are_those_that_are_documented() -> None:
     from analytics.steps import clocks, repeats
 
     assert Site(id="x").allowed_lateness_s == LATENESS_S
+    assert LATE_LIMIT_S == 15
     assert (clocks.DEAD_BAND_US, clocks.FIRST_LAG_US, clocks.HISTORY_LAG_US) == (500_000, 60_000_000, 86_400_000_000)
     assert repeats.MEMORY_US == 600_000_000

@@ -30,7 +30,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> tuple[DataDirectory, tuple
     """Yield a data directory that was filled as a live one is: in small epochs, with restarts in between."""
     folder = tmp_path_factory.mktemp("live")
     faults = (ClockSkew(reader="r2", seconds=-3.0), Duplicate(share=0.02), Garbled(share=0.01))
-    write_day(preset("tiny", seed=5, hours=0.2, faults=faults), folder / "day")
+    write_day(preset("tiny", seed=5, hours=0.35, faults=faults), folder / "day")
     sites = load_sites([folder / "day" / "site.toml"])
     data = DataDirectory(folder / "data")
     with contextlib.closing(EdgeLog.open(data.edge)) as log:
