@@ -2,7 +2,10 @@
 
 from hypothesis import settings
 
+from deploy.kernel_cache import find_kernel_cache
 from tests.kafka_broker import kafka, secure_kafka
+
+find_kernel_cache()  # before any test imports a kernel: one that calls a changed one must not come from yesterday
 
 __all__ = [
     "kafka",

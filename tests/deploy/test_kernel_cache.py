@@ -1,4 +1,4 @@
-"""Promise: a service whose packages are read-only and that has no home can compile its kernels all the same."""
+"""Promise: kernels have a place of their own for each state of their sources, with or without a home."""
 
 import os
 import tempfile
@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.kernel_cache import VARIABLE, find_kernel_cache
-
-READ_ONLY = Path("/proc/packages")
+from deploy.kernel_cache import VARIABLE, find_kernel_cache, fingerprint
 
 
 @pytest.fixture(autouse=True)
@@ -20,42 +18,56 @@ def homeless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
-def test_a_place_of_ones_own_is_found(tmp_path: Path) -> None:
-    find_kernel_cache(READ_ONLY)
-    assert os.environ[VARIABLE] == str(tmp_path / f"tagtide-kernels-{os.getuid()}")
-    assert (tmp_path / f"tagtide-kernels-{os.getuid()}").stat().st_mode & 0o777 == 0o700
-    del os.environ[VARIABLE]
-    find_kernel_cache(READ_ONLY)
-    assert os.environ[VARIABLE] == str(tmp_path / f"tagtide-kernels-{os.getuid()}"), "the next start finds it again"
+def place() -> Path:
+    """Where the kernels go."""
+    os.environ.pop(VARIABLE, None)
+    find_kernel_cache()
+    return Path(os.environ[VARIABLE])
+
+
+def test_without_a_home_a_place_of_ones_own_is_found(tmp_path: Path) -> None:
+    found = place()
+    assert found.parent == tmp_path / f"tagtide-{os.getuid()}"
+    assert found.parent.stat().st_mode & 0o777 == 0o700
+    assert place() == found, "the next start finds it again"
 
 
 @pytest.mark.parametrize("trap", ["open", "link", "file"])
 def test_a_place_that_others_can_write_is_not_used(tmp_path: Path, trap: str) -> None:
-    place = tmp_path / f"tagtide-kernels-{os.getuid()}"
+    expected = tmp_path / f"tagtide-{os.getuid()}"
     if trap == "open":
-        place.mkdir()
-        place.chmod(0o777)
+        expected.mkdir()
+        expected.chmod(0o777)
     elif trap == "link":
         (tmp_path / "elsewhere").mkdir()
-        place.symlink_to(tmp_path / "elsewhere")
+        expected.symlink_to(tmp_path / "elsewhere")
     else:
-        place.write_text("")
-    find_kernel_cache(READ_ONLY)
-    used = Path(os.environ[VARIABLE])
-    assert used != place
+        expected.write_text("")
+    used = place().parent
+    assert used != expected
     assert used.stat().st_mode & 0o777 == 0o700
 
 
-def test_where_numba_finds_one_nothing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "analytics").mkdir()
-    find_kernel_cache(tmp_path)
-    assert VARIABLE not in os.environ
+def test_with_a_home_it_is_in_the_users_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    find_kernel_cache(READ_ONLY)
-    assert VARIABLE not in os.environ
+    assert place().parent == tmp_path / ".cache" / "tagtide"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
+    assert place().parent == tmp_path / "elsewhere" / "tagtide"
 
 
 def test_who_has_said_where_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "/var/cache/kernels")
-    find_kernel_cache(READ_ONLY)
+    find_kernel_cache()
     assert os.environ[VARIABLE] == "/var/cache/kernels"
+
+
+def test_a_change_in_any_kernel_is_another_place(tmp_path: Path) -> None:
+    folder = tmp_path / "analytics" / "location"
+    folder.mkdir(parents=True)
+    (folder / "callee.py").write_text("from numba import njit\nRATE = 1\n")
+    (folder / "prose.py").write_text("no kernels here\n")
+    before = fingerprint(tmp_path)
+    (folder / "prose.py").write_text("still none\n")
+    assert fingerprint(tmp_path) == before
+    (folder / "callee.py").write_text("from numba import njit\nRATE = 2\n")
+    assert fingerprint(tmp_path) != before
