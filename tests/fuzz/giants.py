@@ -175,7 +175,7 @@ def _flood() -> str:
     pipeline = SitePipeline(landing.SITE)
     rows, offset = 0, 0
     largest = 0
-    for batch in range(100):
+    for batch in range(EPCS // 10_000):
         publications = []
         for _ in range(10):
             offset += 1
