@@ -8,7 +8,7 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -92,9 +92,18 @@ class _Watch:
             self.seen.append((time.monotonic(), self._log.cursor(CURSOR)))
 
 
+@pytest.fixture
+def own_kafka(kafka: LocalKafka, tmp_path: Path) -> Iterator[LocalKafka]:
+    """Yield a broker of this test's own: it is stopped, and what it holds afterwards is nobody else's business."""
+    assert kafka.is_running(), "the shared one has shown that there can be one"
+    with LocalKafka(tmp_path / "kafka") as broker:
+        yield broker
+
+
 def test_a_backlog_drains_at_its_pace_in_order_and_live_publications_do_not_wait(
-    mosquitto: LocalBroker, kafka: LocalKafka, tmp_path: Path
+    mosquitto: LocalBroker, own_kafka: LocalKafka, tmp_path: Path
 ) -> None:
+    kafka = own_kafka
     data, site = tmp_path / "data", tmp_path / "site.toml"
     site.write_text(SITE)
     options: list[str | Path] = [
