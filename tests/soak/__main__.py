@@ -187,7 +187,8 @@ def report(soak: _Soak, compared: list[Compared], findings: list[Finding]) -> No
     reads = sum(soak.sent.reads)
     console.print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {soak.way};"
-        f" {soak.published_in_s / 60:.1f} minutes, {reads / soak.published_in_s:,.0f} reads/s; all landed {soak.landed_in_s:.1f} s"
+        f" {soak.published_in_s / 60:.1f} minutes, {reads / soak.published_in_s:,.0f} reads/s;"
+        f" all landed {soak.landed_in_s:.1f} s"
         f" after the last PUBLISH; {repeats_told(soak.data.root):,} of {soak.sent.repeated_reads:,} repeats told"
     )
     sent = Table("kind", "sent", "lost", "more than sent")
