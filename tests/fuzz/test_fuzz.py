@@ -17,17 +17,17 @@ from tests.fuzz.targets import TARGETS
 
 SEED = 20_261_122
 INPUTS = {
-    "impinj": 600,
-    "zebra": 600,
-    "tagtide": 600,
-    "weight": 600,
+    "impinj": 500,
+    "zebra": 500,
+    "tagtide": 500,
+    "weight": 500,
     "values": 1_500,
     "epc": 1_500,
-    "capture": 300,
-    "mqtt": 800,
-    "site": 60,
-    "pipeline": 3,
-    "kafka": 200,
+    "capture": 200,
+    "mqtt": 600,
+    "site": 40,
+    "pipeline": 2,
+    "kafka": 120,
     "state": 25,
     "journal": 60,
 }
