@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from devices.observations import BusinessEvent, BusinessEventKind, Decoded, DeviceEvent, Reading, TagRead
 from devices.registry import PROFILES
+from devices.tagtide.business import QUANTITY_MAX
 from devices.timestamps import TIME_US_MAX, TIME_US_MIN
 from tests.devices.sources import a_source
 
@@ -95,7 +96,7 @@ def test_a_status(status: str, time_us: int, count: int) -> None:
     assert decode(document) == Decoded(device_events=[expected])
 
 
-@given(st.sampled_from(BusinessEventKind), texts, st.integers(1, 2**63 - 1), st.none() | texts, times)
+@given(st.sampled_from(BusinessEventKind), texts, st.integers(1, QUANTITY_MAX), st.none() | texts, times)
 def test_a_business_event(
     event: BusinessEventKind, identifier: str, quantity: int, zone: str | None, time_us: int
 ) -> None:
