@@ -59,6 +59,7 @@ set_up_brokers() {
   [ -e /usr/include/mosquitto_plugin.h ] || missing+=(mosquitto-dev)
   [ -e /usr/include/mosquitto.h ] || missing+=(libmosquitto-dev)
   command -v cc >/dev/null || missing+=(build-essential)
+  command -v openssl >/dev/null || missing+=(openssl)
   command -v java >/dev/null || missing+=(default-jre-headless)
   command -v mvn >/dev/null || [ -d .cache/kafka ] || missing+=(maven)
   if [ "${#missing[@]}" -gt 0 ]; then
