@@ -17,6 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from devices.errors import TagtideError
+from ingest.mqtt_client import give_credentials
 from ingest.mqtt_security import MqttSecurity
 from ingest.mqtt_url import MqttUrl
 
@@ -42,13 +43,7 @@ class Connect(Protocol):
 
 
 def connector(url: MqttUrl, security: MqttSecurity) -> Connect:
-    """Return what makes clients of a broker.
-
-    Raises:
-        MqttSecurityError: A password or certificate file cannot be used.
-    """
-    password = None if url.username is None else security.read_password()
-    context = security.tls_context() if url.tls else None
+    """Return what makes clients of a broker; it raises `MqttSecurityError` where a file of ours cannot be used."""
 
     def connect(client_id: str, *, clean_session: bool, manual_ack: bool = False) -> paho.Client:
         client = paho.Client(
@@ -59,10 +54,7 @@ def connector(url: MqttUrl, security: MqttSecurity) -> Connect:
             manual_ack=manual_ack,
         )
         client.max_inflight_messages_set(_IN_FLIGHT_MAX)
-        if url.username is not None:
-            client.username_pw_set(url.username, password)
-        if context is not None:
-            client.tls_set_context(context)
+        give_credentials(client, url, security)
         client.connect_async(url.host, url.port)
         return client
 
