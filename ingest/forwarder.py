@@ -120,6 +120,7 @@ class Forwarder:
             drained_by = self._monotonic() + self._config.drain_timeout_s
             while not session.is_idle and self._monotonic() < drained_by:
                 session.turn(reading=False)
+                was = self._tell_changes(was)
         finally:
             session.close()
 

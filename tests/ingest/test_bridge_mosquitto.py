@@ -272,13 +272,13 @@ def test_a_full_disk_is_waited_out(mosquitto: LocalBroker, tmp_path: Path) -> No
     with RunningBridge(mosquitto, tmp_path / "data") as running:
         eventually(running.is_receiving, "the bridge is connected")
         running.log._connection.execute(f"PRAGMA max_page_count = {running.log._value('PRAGMA page_count')}")
-        publish(mosquitto, numbered(500, size=2000))
+        publish(mosquitto, numbered(500, size=10_000))  # each is larger than the room left in any page
         eventually(lambda: running.stats.log_refusals >= 2, "the log refuses and is asked again")
         assert running.stats.holding
         assert running.stats.acknowledged == 0
         running.log._connection.execute("PRAGMA max_page_count = 1000000")
         eventually(lambda: running.stats.acknowledged == 500, "all are stored and acknowledged")
-    assert payloads(tmp_path / "data") == [payload for _, payload in numbered(500, size=2000)]
+    assert payloads(tmp_path / "data") == [payload for _, payload in numbered(500, size=10_000)]
 
 
 def test_a_silent_site_has_a_clock_after_its_first_publication(mosquitto: LocalBroker, tmp_path: Path) -> None:
