@@ -56,6 +56,7 @@ SHARED_VIEWS: dict[str, str] = {
             UNION ALL SELECT max(as_of_time) FROM inventory
             UNION ALL SELECT max(from_time) FROM shelves
             UNION ALL SELECT max(event_time) FROM alerts
+            UNION ALL SELECT max(as_of_time) FROM radio_laws
         )
     """,
     "sold": """

@@ -82,11 +82,29 @@ ALERTS = pa.schema(
 )
 """Something a person should look at. Key: site, alert, subject, event_time."""
 
+RADIO_LAWS = pa.schema(
+    [
+        _required("site", pa.string()),
+        pa.field("antenna", pa.string()),
+        _required("parameter", pa.string()),
+        _required("value", pa.float64()),
+        _required("unit", pa.string()),
+        pa.field("prior_value", pa.float64()),
+        pa.field("spread", pa.float64()),
+        pa.field("items", pa.int64()),
+        _required("version", pa.int32()),
+        _required("as_of_time", TIMESTAMP),
+    ]
+)
+"""What a site has taught the location step about its radio. Key: site, antenna, parameter, version. A version is a
+whole law, put in force at `as_of_time`, and holds until the next."""
+
 DERIVED: dict[str, pa.Schema] = {
     "locations": LOCATIONS,
     "inventory": INVENTORY,
     "shelves": SHELVES,
     "alerts": ALERTS,
+    "radio_laws": RADIO_LAWS,
 }
 """Derived tables by name."""
 
@@ -103,5 +121,6 @@ PARTITION_TIME: dict[str, str] = {
     "inventory": "as_of_time",
     "shelves": "from_time",
     "alerts": "event_time",
+    "radio_laws": "as_of_time",
 }
 """Column whose UTC day is a table's `date` partition."""

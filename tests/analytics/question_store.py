@@ -175,6 +175,22 @@ def _shelf(clock: str, shelf: str, units: int | None) -> dict[str, Any]:
     }
 
 
+def _learnt(version: int, antenna: str | None, parameter: str, value: float, **columns: Any) -> dict[str, Any]:
+    row = {
+        "site": "s1",
+        "antenna": antenna,
+        "parameter": parameter,
+        "value": value,
+        "unit": "dB",
+        "prior_value": 0.0,
+        "spread": None,
+        "items": 7,
+        "version": version,
+        "as_of_time": at("10:00") if version == 1 else at("11:00"),
+    }
+    return row | columns
+
+
 def _reject(clock: str, **columns: Any) -> dict[str, Any]:
     row = {
         "site": "s1",
@@ -319,6 +335,15 @@ STORE: dict[str, list[dict[str, Any]]] = {
             "event_time": at("10:31"),
             "detail": None,
         }
+    ],
+    "radio_laws": [
+        _learnt(1, None, "path_loss_exponent", 2.4, prior_value=2.2, unit="1"),
+        _learnt(1, "r1:1", "offset_db", -1.0),
+        _learnt(2, None, "path_loss_exponent", 2.5, prior_value=2.2, unit="1", spread=0.1),
+        _learnt(2, "r1:1", "offset_db", -4.0, spread=1.0),
+        _learnt(2, "r1:2", "offset_db", 6.0),
+        _learnt(2, "r2", "level_db", 0.0, items=None),
+        _learnt(1, "q9:1", "offset_db", 1.0, site="s3"),
     ],
 }
 

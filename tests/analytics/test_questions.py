@@ -267,6 +267,7 @@ CASES: dict[str, list[Case]] = {
                 ("inventory", 5, at("10:00"), 7200.0, None, None),
                 ("shelves", 5, at("10:30"), 5400.0, None, None),
                 ("alerts", 1, at("10:31"), 5340.0, None, None),
+                ("radio_laws", 6, at("11:00"), 3600.0, None, None),
             ],
         ),
         Case(
@@ -274,7 +275,7 @@ CASES: dict[str, list[Case]] = {
             rows=[
                 *[("s1", name, sum(row["site"] == "s1" for row in STORE[name])) for name in TABLES],
                 *[("s2", name, 0) for name in TABLES],
-                *[("s3", name, 1) for name in ("business_events", "locations", "inventory")],
+                *[("s3", name, 1) for name in ("business_events", "locations", "inventory", "radio_laws")],
                 (None, "rejects", 1),
             ],
         ),
@@ -329,6 +330,20 @@ CASES: dict[str, list[Case]] = {
                 ("reader", "r1", "lost", 1, None, 10.0, at("08:30"), at("08:30"), '{"will":1}'),
             ],
         )
+    ],
+    "site-learnt": [
+        Case(
+            parameters={"site": "s1"},
+            columns="antenna parameter value prior_value change spread unit items version laws as_of_time",
+            rows=[
+                ("r1:1", "offset_db", -4.0, 0.0, -4.0, 1.0, "dB", 7, 2, 2, at("11:00")),
+                (None, "path_loss_exponent", 2.5, 2.2, 0.3, 0.1, "1", 7, 2, 2, at("11:00")),
+                ("r1:2", "offset_db", 6.0, 0.0, 6.0, None, "dB", 7, 2, 2, at("11:00")),
+                ("r2", "level_db", 0.0, 0.0, 0.0, None, "dB", None, 2, 2, at("11:00")),
+            ],
+        ),
+        Case(parameters={"antenna": "q9:1"}, columns="site value laws", rows=[("s3", 1.0, 1)]),
+        Case(parameters={"parameter": "level_db"}, columns="antenna", rows=[("r2",)]),
     ],
 }
 """Answers worked out by hand from `question_store`."""
