@@ -11,6 +11,7 @@ from devices.site.model import Site
 _TABLES = {
     "zones": "zone",
     "readers": "reader",
+    "gates": "gate",
     "shelves": "shelf",
     "sensors": "sensor",
     "feeds": "feed",
@@ -18,6 +19,7 @@ _TABLES = {
 }
 _INNER = {"antennas": "antenna"}
 _SKIPPED = {"warnings", "geo"}
+_READ_FROM_A_FILE = {"learnt"}
 
 
 def site_toml(site: Site, *, comment: str) -> str:
@@ -33,7 +35,7 @@ def site_toml(site: Site, *, comment: str) -> str:
     lines = [f"# {comment}", "schema = 1", *_values(site, skip=set(_TABLES) | _SKIPPED)]
     for attribute, header in _TABLES.items():
         for entry in getattr(site, attribute):
-            lines += ["", f"[[{header}]]", *_values(entry, skip=set(_INNER))]
+            lines += ["", f"[[{header}]]", *_values(entry, skip=set(_INNER) | _READ_FROM_A_FILE)]
             for inner_attribute, inner_header in _INNER.items():
                 for inner in getattr(entry, inner_attribute, ()):
                     lines += [f"[[{header}.{inner_header}]]", *_values(inner, skip=set())]

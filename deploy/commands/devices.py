@@ -75,7 +75,8 @@ def acl(
 
 def _told(site: Site) -> str:
     antennas = sum(len(reader.antennas) for reader in site.readers)
+    gates = f", {len(site.gates)} gates" if site.gates else ""
     return (
-        f"site {site.id}, {len(site.zones)} zones, {len(site.readers)} readers, {antennas} antennas, "
+        f"site {site.id}, {len(site.zones)} zones, {len(site.readers)} readers, {antennas} antennas{gates}, "
         f"{len(site.shelves)} shelves"
     )

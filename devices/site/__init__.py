@@ -5,6 +5,8 @@ from devices.site.geometry import SiteGeometry
 from devices.site.model import (
     Antenna,
     Feed,
+    Gate,
+    GateKind,
     GeoReference,
     Reader,
     ReaderClock,
@@ -19,6 +21,8 @@ from devices.site.model import (
 __all__ = [
     "Antenna",
     "Feed",
+    "Gate",
+    "GateKind",
     "GeoReference",
     "Reader",
     "ReaderClock",

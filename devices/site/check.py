@@ -6,16 +6,16 @@ Works on the draft of `devices.site.draft`; an entry that could not be read was 
 import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from itertools import islice
 from typing import TypeVar
 
 import numpy as np
 import shapely
 
 from devices.site.draft import antenna_label, label
+from devices.site.gates import check_gates
 from devices.site.geometry import DOOR_M, SiteGeometry, polygon_of
 from devices.site.model import Site, Zone
-from devices.site.table import Findings, did_you_mean, shown
+from devices.site.table import Findings, did_you_mean, shown, unknown_zone
 from devices.site.values import topic_fault
 
 V = TypeVar("V", int, str)
@@ -42,6 +42,7 @@ def check_draft(site: Site, findings: Findings, profiles: Collection[str]) -> No
     _check_overlaps(geometry, findings)
     _check_antennas(site, geometry, broken, findings)
     _check_zone_references(site, geometry, findings)
+    check_gates(site, findings)
     _check_shelves(site, findings)
     _check_profiles(site, findings, profiles)
     _check_topics(site, findings)
@@ -98,13 +99,19 @@ def _check_presence(site: Site, findings: Findings) -> None:
     if not site.readers:
         findings.warning("site", "has no readers: nothing can be located")
     for number, reader in enumerate(site.readers, start=1):
-        if not reader.antennas:
+        if reader.mobile and reader.antennas:
+            findings.problem(
+                label("reader", number, reader.id),
+                "is mobile and has antennas with a place: leave its [[reader.antenna]] out, or mobile = true",
+            )
+        elif not reader.antennas and not reader.mobile:
             findings.warning(label("reader", number, reader.id), "has no antennas: its reads have no place")
 
 
 def _check_ids(site: Site, findings: Findings) -> None:
     _unique(findings, "zone", [zone.id for zone in site.zones])
     _unique(findings, "reader", [reader.id for reader in site.readers])
+    _unique(findings, "gate", [gate.id for gate in site.gates])
     _unique(findings, "shelf", [shelf.id for shelf in site.shelves])
     _unique(findings, "sensor", [sensor.id for sensor in site.sensors])
     _unique(findings, "feed", [feed.id for feed in site.feeds])
@@ -181,7 +188,7 @@ def _check_antennas(site: Site, geometry: SiteGeometry, broken: Sequence[shapely
             place = antenna_label(reader_place, below, antenna.port)
             if antenna.zone is not None:
                 if antenna.zone not in zone_ids:
-                    findings.problem(place, _unknown_zone(antenna.zone, zone_ids, findings))
+                    findings.problem(place, unknown_zone(antenna.zone, zone_ids, findings))
             elif not math.isnan(antenna.x) and not math.isnan(antenna.y):
                 at = shapely.Point(antenna.x, antenna.y)
                 if not any(area.intersects(at) for area in broken):  # its zone is drawn wrongly, and that was said
@@ -207,7 +214,7 @@ def _check_zone_references(site: Site, geometry: SiteGeometry, findings: Finding
     for number, shelf in enumerate(site.shelves, start=1):
         place = label("shelf", number, shelf.id)
         if shelf.zone and shelf.zone not in zone_ids:
-            findings.problem(place, _unknown_zone(shelf.zone, zone_ids, findings))
+            findings.problem(place, unknown_zone(shelf.zone, zone_ids, findings))
         elif shelf.x is not None and shelf.y is not None and shelf.zone in geometry.zone_number:
             at = geometry.zone_at(shelf.x, shelf.y)
             if at != shelf.zone:
@@ -215,7 +222,7 @@ def _check_zone_references(site: Site, geometry: SiteGeometry, findings: Finding
                 findings.warning(place, f"its x and y are {where}, but it is said to be in {shown(shelf.zone)}")
     for number, sensor in enumerate(site.sensors, start=1):
         if sensor.zone is not None and sensor.zone not in zone_ids:
-            findings.problem(label("sensor", number, sensor.id), _unknown_zone(sensor.zone, zone_ids, findings))
+            findings.problem(label("sensor", number, sensor.id), unknown_zone(sensor.zone, zone_ids, findings))
 
 
 def _check_shelves(site: Site, findings: Findings) -> None:
@@ -259,12 +266,6 @@ def _check_topics(site: Site, findings: Findings) -> None:
             names = list(dict.fromkeys(owners))
             who = " and ".join(names[:10]) + (" and more" if len(names) > 10 else "")
             findings.problem(who, f"duplicate mqtt_topic {shown(topic)}: give each device its own, write it once")
-
-
-def _unknown_zone(zone: str, zone_ids: Collection[str], findings: Findings) -> str:
-    hint = "" if findings.is_full else did_you_mean(zone, zone_ids)
-    hint = hint or (f": use one of {', '.join(shown(each)[1:-1] for each in islice(zone_ids, 12))}" if zone_ids else "")
-    return f"unknown zone {shown(zone)}{hint}"
 
 
 def _repeated(values: list[V]) -> list[V]:

@@ -9,12 +9,15 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from devices.site.gate_model import GateModelFile
 from devices.site.model import (
     ALLOWED_LATENESS_S,
     ANTENNA_HEIGHT_M,
     DEPARTED_AFTER_S,
     Antenna,
     Feed,
+    Gate,
+    GateKind,
     GeoReference,
     Reader,
     ReaderClock,
@@ -40,10 +43,17 @@ ANTENNA_PORT_MAX = 32_767
 """The `antenna` column holds 16 bits."""
 
 Outlines = Mapping[str, tuple[Point, ...]]
+ModelReader = Callable[[str], GateModelFile | str]
+"""Reads the gate model of a file name, or says what is wrong with it."""
 
 
 def draft_site(
-    raw: dict[str, Any], findings: Findings, outlines_of: Callable[[str], Outlines], *, place: str = "site"
+    raw: dict[str, Any],
+    findings: Findings,
+    outlines_of: Callable[[str], Outlines],
+    model_of: ModelReader,
+    *,
+    place: str = "site",
 ) -> Site:
     """Read the tables of a site file.
 
@@ -51,6 +61,7 @@ def draft_site(
         raw: The parsed TOML document.
         findings: Where problems and warnings go.
         outlines_of: Reads the zone outlines of a GeoJSON file that the site file names.
+        model_of: Reads what was learnt of a gate from a file that the site file names.
         place: How findings name the top of the file.
 
     Returns:
@@ -76,6 +87,7 @@ def draft_site(
         timezone=timezone or "UTC",
         zones=tuple(_zone(_entry(table, "zone", *entry), outlines) for entry in table.tables("zone", most=ZONES_MAX)),
         readers=tuple(_reader(_entry(table, "reader", *entry)) for entry in table.tables("reader")),
+        gates=tuple(_gate(_entry(table, "gate", *entry), model_of) for entry in table.tables("gate")),
         shelves=tuple(_shelf(_entry(table, "shelf", *entry)) for entry in table.tables("shelf")),
         sensors=tuple(_sensor(_entry(table, "sensor", *entry)) for entry in table.tables("sensor")),
         feeds=tuple(_feed(_entry(table, "feed", *entry)) for entry in table.tables("feed")),
@@ -162,6 +174,7 @@ def _reader(table: Table) -> Reader:
         antennas=tuple(_antenna(raw, number, table) for number, raw in table.tables("antenna", inside="reader.")),
         clock=table.choice("clock", ReaderClock) or ReaderClock.ESTIMATE,
         model=table.text("model"),
+        mobile=table.truth("mobile") or False,
     )
     table.close()
     return reader
@@ -187,6 +200,27 @@ def _antenna(raw: dict[str, Any], number: int, reader: Table) -> Antenna:
     )
     table.close()
     return antenna
+
+
+def _gate(table: Table, model_of: ModelReader) -> Gate:
+    gate_id = _identifier(table, "dock-1")
+    model = table.text("model")
+    learnt = None if model is None else model_of(model)
+    if isinstance(learnt, str):
+        table.problem(f"model {shown(model)} {learnt}")
+    gate = Gate(
+        id=gate_id,
+        kind=table.choice("kind", GateKind, required=True) or GateKind.DOOR,
+        inside=table.texts("inside"),
+        outside=table.texts("outside"),
+        inside_zone=table.text("inside_zone", required="receiving") or "",
+        outside_zone=table.text("outside_zone"),
+        name=table.text("name") or gate_id,
+        model=model,
+        learnt=None if isinstance(learnt, str) else learnt,
+    )
+    table.close()
+    return gate
 
 
 def _shelf(table: Table) -> Shelf:

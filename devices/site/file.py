@@ -13,6 +13,7 @@ from typing import Any
 from devices.errors import SiteFileError
 from devices.site.check import check_draft, shared_across
 from devices.site.draft import Outlines, draft_site
+from devices.site.gate_model import GateModelFile, read_gate_model
 from devices.site.geojson import read_outlines
 from devices.site.geometry import SiteGeometry
 from devices.site.model import Site
@@ -137,7 +138,10 @@ def _check(text: str, name: str, beside: Path, profiles: Collection[str] | None)
     def outlines_of(geojson: str) -> Outlines:
         return read_outlines(beside / geojson, findings)
 
-    draft = draft_site(raw, findings, outlines_of)
+    def model_of(name: str) -> GateModelFile | str:
+        return read_gate_model(beside / name)
+
+    draft = draft_site(raw, findings, outlines_of, model_of)
     check_draft(draft, findings, _profile_names() if profiles is None else profiles)
     findings.close()
     site = None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from devices.observations import Source, SourceKind
+from devices.site.gate_model import GateModelFile
 
 Point = tuple[float, float]
 
@@ -29,6 +30,17 @@ class ZoneKind(StrEnum):
     FITTING_ROOM = "fitting_room"
     POINT_OF_SALE = "point_of_sale"
     EXIT = "exit"
+
+
+class GateKind(StrEnum):
+    """What goes through a gate."""
+
+    DOCK = "dock"
+    """Deliveries and returns, on pallets and trolleys."""
+    DOOR = "door"
+    """Goods on their way from one room to another."""
+    EXIT = "exit"
+    """People, with what they bought."""
 
 
 class ReaderClock(StrEnum):
@@ -106,6 +118,32 @@ class Reader:
     """How far its clock is believed."""
     model: str | None = None
     """Hardware, for people."""
+    mobile: bool = False
+    """Whether it is carried about: a handheld, a robot. What it reads is on the site, and nothing follows of where."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """A way through which goods pass, with antennas on either side of it."""
+
+    id: str
+    """Identifier, unique among the site's gates."""
+    kind: GateKind
+    """What goes through it."""
+    inside: tuple[str, ...]
+    """Antennas that look at its inner side, each as `reader:port`."""
+    outside: tuple[str, ...]
+    """Antennas that look at its outer side, each as `reader:port`."""
+    inside_zone: str
+    """Zone on its inner side."""
+    outside_zone: str | None = None
+    """Zone on its outer side; `None` where it leads off the site."""
+    name: str = ""
+    """Name for people; the identifier where none is given."""
+    model: str | None = None
+    """File beside the site file with what was learnt of it; the model that ships with the program where absent."""
+    learnt: GateModelFile | None = None
+    """What that file holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +238,8 @@ class Site:
     """Zones, in file order. Their index in this tuple is their number in columnar code."""
     readers: tuple[Reader, ...] = ()
     """Readers, in file order."""
+    gates: tuple[Gate, ...] = ()
+    """Gates, in file order."""
     shelves: tuple[Shelf, ...] = ()
     """Shelves, in file order."""
     sensors: tuple[Sensor, ...] = ()

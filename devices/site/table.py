@@ -9,6 +9,7 @@ import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from typing import Any, TypeVar
 
 COORDINATE_M_MAX = 1e6
@@ -73,6 +74,13 @@ def did_you_mean(word: str, known: Collection[str]) -> str:
     by_folded = {entry.casefold(): entry for entry in known}
     close = difflib.get_close_matches(word.casefold(), list(by_folded), n=1, cutoff=0.6)
     return f", did you mean {shown(by_folded[close[0]])}?" if close else ""
+
+
+def unknown_zone(zone: str, zone_ids: Collection[str], findings: Findings) -> str:
+    """Return what is said of a zone that the file does not have."""
+    hint = "" if findings.is_full else did_you_mean(zone, zone_ids)
+    hint = hint or (f": use one of {', '.join(shown(each)[1:-1] for each in islice(zone_ids, 12))}" if zone_ids else "")
+    return f"unknown zone {shown(zone)}{hint}"
 
 
 def shown(value: object) -> str:
@@ -150,6 +158,14 @@ class Table:
             self.problem(f"{key} must be a whole number, not {shown(value)}")
             return None
         return int(number)
+
+    def truth(self, key: str) -> bool | None:
+        """Read `true` or `false`."""
+        value = self._value(key, None)
+        if value is None or isinstance(value, bool):
+            return value
+        self.problem(f"{key} must be true or false, not {shown(value)}")
+        return None
 
     def choice(self, key: str, kinds: type[E], *, required: bool = False) -> E | None:
         """Read one of a closed set of words."""
