@@ -34,7 +34,9 @@ class Pauses:
     first_s: float = 0.5
     """Pause before the first restart."""
     longest_s: float = 30.0
-    """Pauses double up to this; a child that ran for longer begins anew with the first."""
+    """Pauses double up to this."""
+    anew_s: float = 30.0
+    """A child that ran for longer than this begins anew with the first pause."""
     settled_s: float = 15.0
     """A child that ran this long was started well. Python and its libraries take 1 to 3 s, on a busy machine 8."""
     stop_s: float = 30.0
@@ -119,7 +121,7 @@ def _tend(child: _Child, pauses: Pauses, on_event: OnEvent, log: IO[bytes] | Non
         return
     if code in {1, 2} and not child.was_well:
         raise TagtideError(f"{child.name} could not start; its message is above", code="child_failed")
-    child.pause_s = pauses.first_s if ran_s > pauses.longest_s else min(2 * child.pause_s, pauses.longest_s)
+    child.pause_s = pauses.first_s if ran_s > pauses.anew_s else min(2 * child.pause_s, pauses.longest_s)
     child.restart_at = now + child.pause_s
     ended = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
     text = f"{child.name} {ended}; starting it again in {child.pause_s:.1f} s"

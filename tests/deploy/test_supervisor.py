@@ -74,7 +74,7 @@ def test_a_child_that_ends_is_started_again_after_pauses_that_double(tmp_path: P
 
 def test_a_child_that_ran_for_long_is_started_again_at_once(tmp_path: Path) -> None:
     starts, told = tmp_path / "starts", list[Event]()
-    pauses = Pauses(first_s=0.02, longest_s=0.05, settled_s=0.0, look_s=0.005)
+    pauses = Pauses(first_s=0.02, longest_s=0.05, anew_s=0.1, settled_s=0.0, look_s=0.005)
     supervise(
         {"jobs": noting(starts, "time.sleep(0.2)")}, until(lambda: len(notes(starts)) >= 4), told.append, pauses=pauses
     )
