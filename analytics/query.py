@@ -57,6 +57,7 @@ SHARED_VIEWS: dict[str, str] = {
             UNION ALL SELECT max(from_time) FROM shelves
             UNION ALL SELECT max(event_time) FROM alerts
             UNION ALL SELECT max(as_of_time) FROM radio_laws
+            UNION ALL SELECT max(as_of_time) FROM aggregations
         )
     """,
     "sold": """
@@ -70,7 +71,10 @@ SHARED_VIEWS: dict[str, str] = {
 """What several questions share: `newest`, the time that "now" is in an answer, so that a replayed day answers alike;
 `sold`, the items that business events say have left."""
 
-_REVISED: dict[str, str] = {"locations": "site, epc_hex, from_time"}
+_REVISED: dict[str, str] = {
+    "locations": "site, epc_hex, from_time",
+    "aggregations": "site, parent_epc_hex, child_epc_hex, from_time",
+}
 """Tables with revisions, and their key."""
 
 _NAME = re.compile(r"[\w-]+")

@@ -99,12 +99,32 @@ RADIO_LAWS = pa.schema(
 """What a site has taught the location step about its radio. Key: site, antenna, parameter, version. A version is a
 whole law, put in force at `as_of_time`, and holds until the next."""
 
+AGGREGATIONS = pa.schema(
+    [
+        _required("site", pa.string()),
+        _required("parent_epc_hex", pa.string()),
+        pa.field("parent_epc_uri", pa.string()),
+        _required("child_epc_hex", pa.string()),
+        pa.field("child_epc_uri", pa.string()),
+        pa.field("child_gtin", pa.string()),
+        _required("from_time", TIMESTAMP),
+        pa.field("until_time", TIMESTAMP),
+        _required("confidence", pa.float64()),
+        pa.field("evidence", pa.string()),
+        _required("as_of_time", TIMESTAMP),
+        _required("revision", pa.int32()),
+    ]
+)
+"""One row per containment of a child in a logistic unit, and revision. Key: site, parent_epc_hex, child_epc_hex,
+from_time. Directly or not: what is in a carton that is on a pallet has a row with each of the two."""
+
 DERIVED: dict[str, pa.Schema] = {
     "locations": LOCATIONS,
     "inventory": INVENTORY,
     "shelves": SHELVES,
     "alerts": ALERTS,
     "radio_laws": RADIO_LAWS,
+    "aggregations": AGGREGATIONS,
 }
 """Derived tables by name."""
 
@@ -122,5 +142,6 @@ PARTITION_TIME: dict[str, str] = {
     "shelves": "from_time",
     "alerts": "event_time",
     "radio_laws": "as_of_time",
+    "aggregations": "from_time",
 }
 """Column whose UTC day is a table's `date` partition."""

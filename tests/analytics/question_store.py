@@ -191,6 +191,23 @@ def _learnt(version: int, antenna: str | None, parameter: str, value: float, **c
     return row | columns
 
 
+def _contained(parent: str, child: str, gtin: str | None, clock: str, until: str | None = None) -> dict[str, Any]:
+    return {
+        "site": "s1",
+        "parent_epc_hex": parent,
+        "parent_epc_uri": f"urn:epc:id:sscc:{parent.lower()}",
+        "child_epc_hex": child,
+        "child_epc_uri": None if gtin is None else f"urn:epc:id:sgtin:{child.lower()}",
+        "child_gtin": gtin,
+        "from_time": at(clock),
+        "until_time": None if until is None else at(until),
+        "confidence": 0.9,
+        "evidence": '{"trips":2,"last_trip_us":0,"log_odds":3.0}',
+        "as_of_time": at(until or clock),
+        "revision": 0 if until is None else 1,
+    }
+
+
 def _reject(clock: str, **columns: Any) -> dict[str, Any]:
     row = {
         "site": "s1",
@@ -335,6 +352,12 @@ STORE: dict[str, list[dict[str, Any]]] = {
             "event_time": at("10:31"),
             "detail": None,
         }
+    ],
+    "aggregations": [
+        _contained("DD01", "AA01", SHIRT, "09:00", "09:50"),
+        _contained("DD01", "AA02", SHIRT, "09:01"),
+        _contained("DD02", "DD01", None, "09:00"),
+        _contained("DD02", "AA02", SHIRT, "09:01"),
     ],
     "radio_laws": [
         _learnt(1, None, "path_loss_exponent", 2.4, prior_value=2.2, unit="1"),

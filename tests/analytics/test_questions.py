@@ -268,6 +268,7 @@ CASES: dict[str, list[Case]] = {
                 ("shelves", 5, at("10:30"), 5400.0, None, None),
                 ("alerts", 1, at("10:31"), 5340.0, None, None),
                 ("radio_laws", 6, at("11:00"), 3600.0, None, None),
+                ("aggregations", 4, at("09:50"), 7800.0, None, None),
             ],
         ),
         Case(
@@ -330,6 +331,31 @@ CASES: dict[str, list[Case]] = {
                 ("reader", "r1", "lost", 1, None, 10.0, at("08:30"), at("08:30"), '{"will":1}'),
             ],
         )
+    ],
+    "unit-contents": [
+        Case(
+            columns="parent_epc_hex unit_zone child_epc_hex child_gtin zone from_time until_time common_trips",
+            rows=[
+                ("DD01", "floor.a", "AA02", SHIRT, "back", at("09:01"), None, 2),
+                ("DD02", None, "DD01", None, "floor.a", at("09:00"), None, 2),
+                ("DD02", None, "AA02", SHIRT, "back", at("09:01"), None, 2),
+            ],
+        ),
+        Case(
+            parameters={"epc": "sscc:dd01", "past": "yes"},
+            columns="child_epc_hex until_time confidence",
+            rows=[("AA01", at("09:50"), 0.9), ("AA02", None, 0.9)],
+        ),
+        Case(parameters={"epc": "aa02"}, columns="parent_epc_hex", rows=[("DD01",), ("DD02",)]),
+    ],
+    "moved-together": [
+        Case(
+            parameters={"items_minimum": "2", "gap_seconds": "130"},
+            columns="from_zone to_zone first_moved_time last_moved_time items gtins units epcs",
+            rows=[("dock", "back", at("09:10"), at("09:12"), 2, 1, 0, ["AA01", "AA02"])],
+        ),
+        Case(parameters={"items_minimum": "1", "epc": "ee05"}, columns="from_zone items", rows=[("dock", 1)]),
+        Case(columns="items", rows=[]),
     ],
     "site-learnt": [
         Case(
