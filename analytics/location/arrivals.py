@@ -45,8 +45,11 @@ def read_rows(arrived: Arrived, items: ItemTable, places: Places) -> dict[str, C
     antennas = _antennas(batch["antenna"], readers, places)
     on_time = times - _microseconds(batch["event_time"]) <= LATE_LIMIT_S * 1e6
     locating = (antennas >= 0) & on_time
-    item = np.full(batch.num_rows, SIGN_OF_LIFE, dtype=np.int32)
-    item[locating] = items.numbers_of(batch["epc_hex"].filter(pa.array(locating)))
+    if locating.all():
+        item = items.numbers_of(batch["epc_hex"])
+    else:
+        item = np.full(batch.num_rows, SIGN_OF_LIFE, dtype=np.int32)
+        item[locating] = items.numbers_of(batch["epc_hex"].filter(pa.array(locating)))
     columns: dict[str, Column] = {
         "time_us": times,
         "item": item,

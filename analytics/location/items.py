@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from analytics.text_kernels import string_array, text_of
+
 Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
@@ -48,9 +50,7 @@ class ItemTable:
         rows = len(epcs)
         if rows == 0:
             return np.empty(0, dtype=np.int32)
-        _, offsets_buffer, text_buffer = epcs.buffers()
-        offsets = np.frombuffer(offsets_buffer, dtype=np.int32)[epcs.offset : epcs.offset + rows + 1]
-        text = np.frombuffer(text_buffer, dtype=np.uint8) if text_buffer is not None else np.zeros(1, dtype=np.uint8)
+        text, offsets = text_of(epcs)
         numbers = np.empty(rows, dtype=np.int32)
         done = 0
         while done < rows:
@@ -59,6 +59,21 @@ class ItemTable:
                 text, offsets, numbers, done, self._slots, self._text, self._ends, self._count, _LOAD_MAX
             )
         return numbers
+
+    def epcs_of(self, numbers: Int32s) -> pa.StringArray:
+        """Return the EPC of each number."""
+        ends = np.empty(len(numbers), dtype=np.int64)
+        size = _measure(numbers, self._ends, ends)
+        text = np.empty(size, dtype=np.uint8)
+        _gather(numbers, self._text, self._ends, text, ends)
+        return string_array(text, ends)
+
+    def text_from(self, number: int) -> tuple[Bytes, Int64s]:
+        """Return the EPCs from a number on: their text, and where each begins and the last one ends."""
+        bounds = np.zeros(self._count + 1 - number, dtype=np.int64)
+        bounds[1:] = self._ends[number : self._count]
+        bounds[0] = self._ends[number - 1] if number else 0
+        return self._text, bounds
 
     def epc_hex(self, number: int) -> str:
         """Return the EPC of a number."""
@@ -114,6 +129,29 @@ def _same(one: Bytes, other: Bytes) -> bool:
         if one[position] != other[position]:
             return False
     return True
+
+
+@numba.njit(cache=True)
+def _measure(numbers: Int32s, known_ends: Int64s, ends: Int64s) -> int:
+    """Find where the EPC of each number ends once they lie one behind the other; return the last of these."""
+    at = 0
+    for row in range(len(numbers)):
+        number = numbers[row]
+        at += known_ends[number] - (known_ends[number - 1] if number else 0)
+        ends[row] = at
+    return at
+
+
+@numba.njit(cache=True)
+def _gather(numbers: Int32s, known: Bytes, known_ends: Int64s, text: Bytes, ends: Int64s) -> None:
+    """Copy the EPC of each number to its end."""
+    start = 0
+    for row in range(len(numbers)):
+        source = known_ends[numbers[row] - 1] if numbers[row] else 0
+        for place in range(start, ends[row]):
+            text[place] = known[source]
+            source += 1
+        start = ends[row]
 
 
 @numba.njit(cache=True)

@@ -13,9 +13,10 @@ have no kin.
 import numba
 import numpy as np
 
-from analytics.location.cells import Floats32, Int32s
+from analytics.location.cells import Floats32, Int32s, Int64s
 from analytics.location.items import ItemTable
 from analytics.location.tracks import Track, Tracks
+from analytics.steps.sgtin import articles_of
 
 STRAYS = 1.0
 """Units beside the kin of an item that lie anywhere, by area."""
@@ -28,8 +29,6 @@ UNIT = 256
 GROUPS_MAX = 65_536
 """GTINs of a site at most, 4 bytes a zone each; items of further ones have no kin."""
 NO_GROUP = 0
-_SGTIN_96 = "30"
-_SERIAL_BITS = 38
 _FIRST = 256
 
 
@@ -50,21 +49,24 @@ class Kin:
         if count > len(self.group):
             more = np.zeros(max(count - len(self.group), len(self.group) // 4), dtype=np.int32)
             self.group = np.concatenate([self.group, more])
-        for item in range(self._known, count):
-            self.group[item] = self._group_of(table.epc_hex(item))
+        if count > self._known:
+            text, bounds = table.text_from(self._known)
+            self.group[self._known : count] = self._groups_of(articles_of(text, bounds))
         self._known = count
         if len(self._groups) >= len(self.counts):
             missing = max(len(self._groups) + 1 - len(self.counts), len(self.counts))
             rows = np.zeros((missing, self.counts.shape[1]), dtype=np.int32)
             self.counts = np.concatenate([self.counts, rows])
 
-    def _group_of(self, epc_hex: str) -> int:
-        if len(epc_hex) != 24 or not epc_hex.startswith(_SGTIN_96):
-            return NO_GROUP
-        gtin = int(epc_hex, 16) >> _SERIAL_BITS
-        if gtin not in self._groups and len(self._groups) >= GROUPS_MAX:
-            return NO_GROUP
-        return self._groups.setdefault(gtin, len(self._groups) + 1)
+    def _groups_of(self, articles: Int64s) -> Int32s:
+        """Return the group of each article, new ones numbered in order of appearance."""
+        distinct, first, which = np.unique(articles, return_index=True, return_inverse=True)
+        groups = np.full(len(distinct), NO_GROUP, dtype=np.int32)
+        for place in np.argsort(first).tolist():
+            article = int(distinct[place])
+            if article >= 0 and (article in self._groups or len(self._groups) < GROUPS_MAX):
+                groups[place] = self._groups.setdefault(article, len(self._groups) + 1)
+        return np.asarray(groups[which])
 
     def recount(self, tracks: Tracks) -> None:
         """Count anew from the tracks of all items."""
