@@ -219,12 +219,13 @@ def test_a_full_log_holds_the_broker_and_the_connection_until_there_is_room(
             nonlocal consumed
             for row in consumer.read(consumed, 10**6, 10**9):
                 consumed = row.edge_offset
-                seen.append(row.publication.payload)
+                if not row.publication.topic.startswith("$"):  # a clock, or that it held for 5 s and more
+                    seen.append(row.publication.payload)
             consumer.move_cursor("jobs", consumed)
-            return len([payload for payload in seen if payload]) >= 5000
+            return len(seen) >= 5000
 
         eventually(consume, "everything comes once there is room")
-        assert [payload for payload in seen if payload] == [payload for _, payload in numbered(5000, size=240)]
+        assert seen == [payload for _, payload in numbered(5000, size=240)]
         assert running.stats.connections_lost == 0, "the connection was kept alive while holding"
         eventually(lambda: not running.stats.holding, "it goes on by itself")
     assert running.codes().count("bridge_holding_log_full") >= 1
