@@ -29,7 +29,7 @@ def mark_of(places: Places) -> MapMark:
     digest = hashlib.blake2b(digest_size=16)
     names = (places.zone_ids, places.reader_ids, places.antenna_labels)
     digest.update(msgspec.json.encode(names))
-    arrays = (
+    arrays: tuple[npt.NDArray[Any], ...] = (
         places.exits,
         places.zone_reader,
         places.port_antenna,
@@ -41,6 +41,8 @@ def mark_of(places: Places) -> MapMark:
         places.cell_xy,
         places.zone_cells,
     )
+    if places.surveyed_spread_db is not None:
+        arrays += (places.residual_db,)
     for array in arrays:
         digest.update(repr(array.shape).encode() + np.ascontiguousarray(array).tobytes())
     return MapMark(zones=places.zone_ids, digest=digest.hexdigest())

@@ -7,12 +7,13 @@ them.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
+from devices.site.calibration import MOVED_M, AntennaSurvey, CalibrationFile
 from devices.site.geometry import SiteGeometry
 from devices.site.model import Antenna, Reader, Site, Wall, ZoneKind
 
@@ -65,6 +66,10 @@ class Places:
     """R by M: angle between where the antenna looks and each cell."""
     wall_db: Floats
     """R by M: one-way loss of the walls between."""
+    residual_db: Floats
+    """R by M: what a survey found RSSI to be above physics, both ways; 0 where there was none."""
+    surveyed_spread_db: float | None
+    """Standard deviation that such a survey leaves; `None` without one."""
     cell_xy: Floats
     """M by 2: metres."""
     zone_cells: Ints
@@ -89,8 +94,8 @@ def map_site(site: Site) -> Places:
     cell_xy, zone_cells = _lay_cells(geometry)
     antennas = tuple(antenna for reader in site.readers for antenna in reader.antennas)
     labels, readers, members = _list_antennas(site)
-    at = np.array([(antenna.x, antenna.y) for antenna in antennas]).reshape(-1, 2)
-    return Places(
+    xy = np.array([(antenna.x, antenna.y) for antenna in antennas]).reshape(-1, 2)
+    bare = Places(
         zone_ids=tuple(zone.id for zone in site.zones),
         exits=np.array([zone.kind is ZoneKind.EXIT for zone in site.zones], dtype=np.bool_),
         zone_reader=_zone_readers(site, geometry),
@@ -100,13 +105,61 @@ def map_site(site: Site) -> Places:
         antenna_labels=labels,
         antenna_reader=readers,
         antenna_members=members,
-        antenna_xy=np.array([at[list(own)].mean(axis=0) for own in members]).reshape(-1, 2),
-        distance_m=_each(antennas, cell_xy, _distances),
-        off_axis_deg=_each(antennas, cell_xy, _off_axis),
-        wall_db=sum((_wall_losses(wall, at, cell_xy) for wall in site.walls), np.zeros((len(at), len(cell_xy)))),
+        antenna_xy=np.array([xy[list(own)].mean(axis=0) for own in members]).reshape(-1, 2),
+        distance_m=np.empty((0, 0)),
+        off_axis_deg=np.empty((0, 0)),
+        wall_db=np.empty((0, 0)),
+        residual_db=np.empty((0, 0)),
+        surveyed_spread_db=None if site.surveyed is None else site.surveyed.spread_after_db,
         cell_xy=cell_xy,
         zone_cells=zone_cells,
     )
+    return measured_at(bare, site, cell_xy)
+
+
+def measured_at(places: Places, site: Site, points: Floats) -> Places:
+    """Return a map whose cells are some points, metres; which zones they are in is not known to it."""
+    antennas = places.antennas
+    xy = np.array([(antenna.x, antenna.y) for antenna in antennas]).reshape(-1, 2)
+    distance_m = _each(antennas, points, _distances)
+    return replace(
+        places,
+        distance_m=distance_m,
+        off_axis_deg=_each(antennas, points, _off_axis),
+        wall_db=sum((_wall_losses(wall, xy, points) for wall in site.walls), np.zeros((len(xy), len(points)))),
+        residual_db=_residuals(site, points, distance_m),
+        cell_xy=points,
+    )
+
+
+def _residuals(site: Site, points: Floats, distance_m: Floats) -> Floats:
+    """Return what a survey found of each antenna at some points, both ways; 0 of those that have been moved since."""
+    found = np.zeros(distance_m.shape)
+    if site.surveyed is None:
+        return found
+    of_antenna = {(one.reader, one.port): one for one in site.surveyed.antenna}
+    steeper = site.surveyed.exponent - site.surveyed.exponent_prior
+    antennas = ((reader.id, antenna) for reader in site.readers for antenna in reader.antennas)
+    for number, (reader, antenna) in enumerate(antennas):
+        one = of_antenna.get((reader, antenna.port))
+        if one is None or np.hypot(np.hypot(antenna.x - one.x, antenna.y - one.y), antenna.z - one.z) > MOVED_M:
+            continue
+        field = _interpolated(site.surveyed, one, points)
+        found[number] = one.offset_db + field - 20.0 * steeper * np.log10(np.maximum(distance_m[number], 1.0))
+    return found
+
+
+def _interpolated(surveyed: CalibrationFile, one: AntennaSurvey, points: Floats) -> Floats:
+    """Return an antenna's map between the points of its lattice; beyond them, what is at its edge."""
+    lattice, field = surveyed.lattice, np.array(one.residual_db)
+    column = np.clip((points[:, 0] - lattice.x) / lattice.step_m, 0.0, lattice.columns - 1.0)
+    row = np.clip((points[:, 1] - lattice.y) / lattice.step_m, 0.0, lattice.rows - 1.0)
+    left = np.minimum(column.astype(np.int64), lattice.columns - 2)
+    low = np.minimum(row.astype(np.int64), lattice.rows - 2)
+    right_share, high_share = column - left, row - low
+    lower = field[low, left] * (1.0 - right_share) + field[low, left + 1] * right_share
+    upper = field[low + 1, left] * (1.0 - right_share) + field[low + 1, left + 1] * right_share
+    return np.asarray(lower * (1.0 - high_share) + upper * high_share)
 
 
 def _lay_cells(geometry: SiteGeometry) -> tuple[Floats, Ints]:

@@ -90,7 +90,7 @@ def physics(places: Places) -> RadioLaw:
 
 
 def mean_rssi_dbm(places: Places) -> Floats:
-    """Return the mean RSSI by physics alone, real antennas by cells, dBm."""
+    """Return the mean RSSI by physics, and by a survey where there was one, real antennas by cells, dBm."""
 
     def of_each(values: list[float]) -> Floats:
         return np.array(values, dtype=np.float64).reshape(-1, 1)
@@ -100,7 +100,7 @@ def mean_rssi_dbm(places: Places) -> Floats:
     beamwidth = of_each([_known(antenna.beamwidth_deg, BEAMWIDTH_DEG) for antenna in places.antennas])
     pattern = np.minimum(12.0 * (places.off_axis_deg / beamwidth) ** 2, BACK_LOBE_DB)
     path = LOSS_AT_1_M_DB + 10.0 * PATH_LOSS_EXPONENT * np.log10(np.maximum(places.distance_m, 1.0))
-    return np.asarray(power + 2.0 * (gain - pattern - path - places.wall_db) + TAG_DB)
+    return np.asarray(power + 2.0 * (gain - pattern - path - places.wall_db) + TAG_DB + places.residual_db)
 
 
 def tabulate(places: Places, law: RadioLaw) -> RadioTables:

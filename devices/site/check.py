@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 import shapely
 
+from devices.site.calibration import MOVED_M
 from devices.site.draft import antenna_label, label
 from devices.site.gates import check_gates
 from devices.site.geometry import DOOR_M, SiteGeometry, polygon_of
@@ -43,9 +44,27 @@ def check_draft(site: Site, findings: Findings, profiles: Collection[str]) -> No
     _check_antennas(site, geometry, broken, findings)
     _check_zone_references(site, geometry, findings)
     check_gates(site, findings)
+    _check_calibration(site, findings)
     _check_shelves(site, findings)
     _check_profiles(site, findings, profiles)
     _check_topics(site, findings)
+
+
+def _check_calibration(site: Site, findings: Findings) -> None:
+    """Warn of a calibration that is another site's, or of antennas that stand elsewhere now."""
+    if site.surveyed is None:
+        return
+    if site.surveyed.site != site.id:
+        findings.warning("site", f"calibration is of site {shown(site.surveyed.site)}: is it the right file?")
+    now = {(reader.id, antenna.port): antenna for reader in site.readers for antenna in reader.antennas}
+    for one in site.surveyed.antenna:
+        antenna = now.get((one.reader, one.port))
+        if antenna is None or math.dist((antenna.x, antenna.y, antenna.z), (one.x, one.y, one.z)) > MOVED_M:
+            what = "is not in this file" if antenna is None else "has been moved"
+            findings.warning(
+                antenna_label(label("reader", 0, one.reader), 0, one.port),
+                f"{what} since it was calibrated: its part of the calibration is ignored. Calibrate again",
+            )
 
 
 def topics_of(site: Site) -> Iterator[tuple[str, str, str]]:

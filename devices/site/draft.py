@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from devices.site.calibration import CalibrationFile
 from devices.site.gate_model import GateModelFile
 from devices.site.model import (
     ALLOWED_LATENESS_S,
@@ -45,6 +46,8 @@ ANTENNA_PORT_MAX = 32_767
 Outlines = Mapping[str, tuple[Point, ...]]
 ModelReader = Callable[[str], GateModelFile | str]
 """Reads the gate model of a file name, or says what is wrong with it."""
+CalibrationReader = Callable[[str], CalibrationFile | str]
+"""Reads the calibration of a file name, or says what is wrong with it."""
 
 
 def draft_site(
@@ -52,6 +55,7 @@ def draft_site(
     findings: Findings,
     outlines_of: Callable[[str], Outlines],
     model_of: ModelReader,
+    calibration_of: CalibrationReader,
     *,
     place: str = "site",
 ) -> Site:
@@ -62,6 +66,7 @@ def draft_site(
         findings: Where problems and warnings go.
         outlines_of: Reads the zone outlines of a GeoJSON file that the site file names.
         model_of: Reads what was learnt of a gate from a file that the site file names.
+        calibration_of: Reads what a survey found from a file that the site file names.
         place: How findings name the top of the file.
 
     Returns:
@@ -80,6 +85,11 @@ def draft_site(
     departed_s = table.number("departed_after_s", low=1, high=DEPARTED_S_MAX)
     geojson = table.text("geojson")
     outlines = {} if geojson is None else outlines_of(geojson)
+    calibration = table.text("calibration")
+    surveyed = None if calibration is None else calibration_of(calibration)
+    if isinstance(surveyed, str):
+        table.problem(f"calibration {shown(calibration or '')} {surveyed}")
+        surveyed = None
     geo = table.table("geo")
     site = Site(
         id=site_id or "",
@@ -96,6 +106,8 @@ def draft_site(
         geo=None if geo is None else _geo(Table(geo, "geo", findings)),
         allowed_lateness_s=_or(lateness_s, ALLOWED_LATENESS_S),
         departed_after_s=_or(departed_s, DEPARTED_AFTER_S),
+        calibration=calibration,
+        surveyed=surveyed,
     )
     for zone in sorted(set(outlines) - {zone.id for zone in site.zones}):
         table.warning(f'geojson has an outline of zone "{zone}", which this file does not have. It is ignored')

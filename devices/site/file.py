@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from devices.errors import SiteFileError
+from devices.site.calibration import CalibrationFile, read_calibration
 from devices.site.check import check_draft, shared_across
 from devices.site.draft import Outlines, draft_site
 from devices.site.gate_model import GateModelFile, read_gate_model
@@ -141,7 +142,10 @@ def _check(text: str, name: str, beside: Path, profiles: Collection[str] | None)
     def model_of(name: str) -> GateModelFile | str:
         return read_gate_model(beside / name)
 
-    draft = draft_site(raw, findings, outlines_of, model_of)
+    def calibration_of(name: str) -> CalibrationFile | str:
+        return read_calibration(beside / name)
+
+    draft = draft_site(raw, findings, outlines_of, model_of, calibration_of)
     check_draft(draft, findings, _profile_names() if profiles is None else profiles)
     findings.close()
     site = None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from devices.observations import Source, SourceKind
+from devices.site.calibration import CalibrationFile
 from devices.site.gate_model import GateModelFile
 
 Point = tuple[float, float]
@@ -257,6 +258,10 @@ class Site:
     Later ones are landed and flagged `late`."""
     departed_after_s: float = DEPARTED_AFTER_S
     """After how many silent seconds an item that its zone's readers should see is taken to have left."""
+    calibration: str | None = None
+    """File beside the site file with what a survey found of the site's radio, where there was one."""
+    surveyed: CalibrationFile | None = None
+    """What is in that file."""
     warnings: tuple[str, ...] = field(default=(), compare=False)
     """What the check found strange but not wrong, such as keys it does not know."""
 

@@ -8,7 +8,7 @@ from devices.site import Antenna, Feed, Gate, GeoReference, Reader, Sensor, Shel
 from tests.shared_data import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "site-file.md").read_text(encoding="utf-8")
-DERIVED = {"warnings", "zones", "readers", "shelves", "sensors", "feeds", "walls", "antennas", "gates", "learnt"}
+DERIVED = {"warnings", "zones", "readers", "shelves", "sensors", "feeds", "walls", "antennas", "gates", "learnt", "surveyed"}
 
 
 def test_the_complete_example_loads_without_a_remark() -> None:
