@@ -7,43 +7,17 @@ Three quantities go in:
 
 * *book*: what the business systems say is on hand. `None` for a GTIN that they never mentioned.
 * *seen*: distinct items (EPCs) that are located on site and not sold.
-* *on hand*: the estimate of what is really there (`estimate_on_hand`): seen, plus what is there and not seen, less what
-  is told to be gone and still seen.
+* *on hand*: the estimate of what is really there (`analytics.on_hand`): seen, plus what is there and not seen, less
+  what is told to be gone and still seen.
 
-Items never read - tags that no antenna hears, goods without a tag - are in no count of ours. `estimate_on_hand` allows
-for them by an assumed share, since nothing that a site publishes shows them: a till that reads tags misses the same
-ones. A GTIN of which no tag was ever read is *not observed*: it has no on-hand estimate of its own and is left out of
-numerator and denominator alike.
+Items never read - tags that no antenna hears, goods without a tag - are in no count of ours. On hand allows for them by
+the share that the site's own history suggests (`analytics.steps.never_read`). A GTIN of which no tag was ever read is
+*not observed*: it has no on-hand estimate of its own and is left out of numerator and denominator alike.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
-
-INTERVAL_PROBABILITY = 0.9
-"""The on-hand interval is meant to hold the truth with this probability."""
-UNSEEN_PROBABILITY = 0.9999
-"""The distribution of units never read is followed until it holds this much."""
-UNSEEN_LIMIT = 10_000
-"""Units beyond which it is not followed in any case; no site of ours is near it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coverage:
-    """How likely a unit that is on site is located: a beta distribution."""
-
-    seen: float
-    """Weight of units that were seen, pseudo-counts included; positive."""
-    missed: float
-    """Weight of units that were there and not seen; positive."""
-
-    @property
-    def mean(self) -> float:
-        """Expected coverage, 0 to 1."""
-        return self.seen / (self.seen + self.missed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +85,16 @@ def understated_units(book: Mapping[str, int], on_hand: Mapping[str, float]) -> 
     return math.fsum(max(on_hand[gtin] - book[gtin], 0.0) for gtin in sorted(book.keys() & on_hand.keys()))
 
 
+def unknown_share(unplaced: int, on_site: int) -> float | None:
+    """Return unplaced / on site: the share of items heard of which nobody knows the zone, or the GTIN.
+
+    Args:
+        unplaced: Items on site and not sold that have no zone (heard by handheld readers only), or an EPC without GTIN.
+        on_site: All items heard and taken to be on site, not sold. Items never read are in neither.
+    """
+    return None if on_site == 0 else unplaced / on_site
+
+
 def shrinkage(book: Mapping[str, int], on_hand: Mapping[str, float]) -> float | None:
     """Return sum(book - on hand) / sum(book) over the GTINs in both: the net share of the book that is not there.
 
@@ -125,68 +109,3 @@ def shrinkage(book: Mapping[str, int], on_hand: Mapping[str, float]) -> float | 
 def on_shelf_availability(available: int, known: int) -> float | None:
     """Return the share of shelves with a known count that hold at least one unit. `None` where no count is known."""
     return None if known == 0 else available / known
-
-
-def estimate_on_hand(located: int, still_there: Sequence[float], leaving: int, coverage: Coverage) -> OnHand:
-    """Estimate units on hand from units located.
-
-    On hand are: the located units; of those that fell silent without explanation, each with its probability of being
-    still there; and those that were never read. Less the units that a till or a transfer has told to be gone and that
-    no silence has shown yet. With c the coverage, the number never read beside n units read is negative binomial, and
-    over the beta distribution of c beta negative binomial; its expectation is taken as n (1 - E c) / E c. The number
-    of silent units that are there is a sum of independent coins. The interval is the shortest run of whole units that
-    holds `INTERVAL_PROBABILITY` of the two together: at least that, since units are whole, and for a few units more.
-
-    Args:
-        located: Units located and not sold.
-        still_there: Per silent unit, the probability that it is still there.
-        leaving: Units told to be gone that are still counted in `located`.
-        coverage: Probability that a unit on site has ever been read.
-
-    Returns:
-        The estimate with its `INTERVAL_PROBABILITY` interval; the interval is that of the model, and its coverage of
-        the truth is measured in `docs/accuracy.md`.
-    """
-    expected = math.fsum([located, *still_there])
-    units = max(0.0, expected / coverage.mean - leaving)
-    mass = np.convolve(_coins(still_there), _never_read(round(expected), coverage))
-    low, high = _shortest(mass, INTERVAL_PROBABILITY)
-    base = located - leaving
-    return OnHand(units=units, low=min(max(0.0, base + low), units), high=max(base + high, units))
-
-
-def _shortest(mass: npt.NDArray[np.float64], probability: float) -> tuple[int, int]:
-    """Return first and last place of the shortest run of a distribution that holds a share of it; the first of ties."""
-    total = np.concatenate([[0.0], np.cumsum(mass)])
-    ends = np.searchsorted(total, total[:-1] + probability * total[-1] - 1e-12)  # total[end] - total[start] suffices
-    starts = np.arange(len(mass))
-    lengths = np.where(ends < len(total), ends - starts, len(total))
-    start = int(np.argmin(lengths))
-    return start, int(ends[start]) - 1
-
-
-def _coins(probabilities: Sequence[float]) -> npt.NDArray[np.float64]:
-    """Return the distribution of how many of some independent coins show heads: Poisson binomial."""
-    mass = np.ones(1)
-    for probability in sorted(probabilities):
-        mass = np.convolve(mass, np.array([1.0 - probability, probability]))
-    return mass
-
-
-def _never_read(read: int, coverage: Coverage) -> npt.NDArray[np.float64]:
-    """Return the distribution of units never read beside `read` that were, up to `UNSEEN_PROBABILITY`.
-
-    Beta negative binomial, n = read: P(0) = B(a + n, b) / B(a, b),
-    P(u + 1) / P(u) = (n + u) (b + u) / ((u + 1) (a + n + b + u)).
-    """
-    a, b, n = coverage.seen, coverage.missed, float(read)
-    if read == 0:
-        return np.ones(1)
-    log_mass = math.lgamma(a + n) + math.lgamma(a + b) - math.lgamma(a + n + b) - math.lgamma(a)
-    masses = [math.exp(log_mass)]
-    total = masses[0]
-    while total < UNSEEN_PROBABILITY and len(masses) < UNSEEN_LIMIT:
-        unseen = len(masses) - 1
-        masses.append(masses[-1] * (n + unseen) * (b + unseen) / ((unseen + 1) * (a + n + b + unseen)))
-        total += masses[-1]
-    return np.array(masses)

@@ -70,6 +70,11 @@ HIDDEN_US = 24 * 3600 * 1_000_000
 DEPARTURES_LIMIT = 10_000
 """Departures of one GTIN that wait for a silence at most. A lorry with more units of one article than that moves the
 book, but explains no more silences: each that waits is looked at with each item that falls silent."""
+OPENING_US = 5 * 60 * 1_000_000
+"""After the first item for so long, what is located for the first time has been there before, unless it is at the
+dock."""
+RECEIPT_LIMIT = 10_000
+"""Units of one receipt that are looked for; more of one GTIN at once come in no store."""
 BOOK_LIMIT = 10**15
 """Book stock of a GTIN stays within this, either way: sums of a million of them still fit 64 bits."""
 SOLD_MEMORY_US = 30 * 24 * 3600 * 1_000_000
@@ -190,6 +195,7 @@ class _Work:
         self._site = site
         self._exits = frozenset(zone.id for zone in site.zones if zone.kind is ZoneKind.EXIT)
         self._floor = frozenset(zone.id for zone in site.zones if zone.kind is ZoneKind.SALES_FLOOR)
+        self._docks = frozenset(zone.id for zone in site.zones if zone.kind is ZoneKind.RECEIVING)
         self._homes = homes_of(site)
         self._rows: list[dict[str, Any]] = []
         self._alerts: list[dict[str, Any]] = []
@@ -211,6 +217,7 @@ class _Work:
                 self._look_again(heapq.heappop(state.due))
             elif grid_us is not None and grid_us <= to_us:
                 if state.changed:
+                    self._settle_deliveries(grid_us)
                     self._rows.extend(InventoryRows(state, self._site).rows(grid_us))
                     state.changed = False
                     state.next_grid_us = grid_us + GRID_US
@@ -219,6 +226,14 @@ class _Work:
                     state.next_grid_us = max(grid_us + GRID_US, -(-idle_until_us // GRID_US) * GRID_US)
             else:
                 return
+
+    def _settle_deliveries(self, now_us: int) -> None:
+        """Take in what deliveries tell of items never read."""
+        state = self._state
+        for booked, unread in state.deliveries.settle(now_us):
+            state.reads.deliver(booked, unread=unread)
+        for seen_us in state.deliveries.leave_dock(now_us):
+            state.reads.find(seen_us)
 
     def _look_again(self, due: Due) -> None:
         state = self._state
@@ -234,7 +249,9 @@ class _Work:
         elif due.since_us in state.departures.get(due.key, []):
             state.departures[due.key].remove(due.since_us)
             state.changed = True
-            self._explain_one(due.key, due.since_us, self._latest_hidden(due.key))
+            explained = self._explain_one(due.key, due.since_us, self._latest_hidden(due.key))
+            if not explained and due.key in state.observed:
+                state.reads.depart(1.0, unread=1.0)
 
     def _remind(self, due_us: int, what: int, key: str, since_us: int, zone: str = "") -> None:
         heapq.heappush(self._state.due, Due(due_us, what, key, since_us, zone))
@@ -259,6 +276,10 @@ class _Work:
     def _take_business(self, event: Event) -> None:
         state = self._state
         if event.gtin is not None:
+            if event.what == BusinessEventKind.EXPECTED:
+                state.deliveries.announce(event.gtin, _bounded(event.quantity))
+            elif event.what == BusinessEventKind.RECEIPT:
+                state.deliveries.receive(event.gtin, min(event.quantity, RECEIPT_LIMIT), event.time_us)
             if event.what == BusinessEventKind.BOOK_STOCK:
                 state.book[event.gtin] = _bounded(event.quantity)
             elif event.what in _SIGNS:
@@ -277,6 +298,8 @@ class _Work:
         if event.key is not None:
             if event.key not in state.sold:
                 self._count(event.key, -1)
+                if event.gtin in state.observed:
+                    state.reads.depart(1.0, unread=float(not self._known(event.key)))
             state.sold[event.key] = event.time_us
             self._pop_silence(event.key)
             self._remind(event.time_us + SOLD_MEMORY_US, _FORGET_SALE, event.key, event.time_us)
@@ -286,14 +309,23 @@ class _Work:
                 self._depart(event.gtin, event.time_us)
                 self._remind(event.time_us + SALE_WINDOW_US, _FORGET_DEPARTURE, event.gtin, event.time_us)
 
+    def _known(self, epc: str) -> bool:
+        """Tell whether an item has been located, as far as is remembered."""
+        state = self._state
+        hidden = state.hidden.get(_gtin_of(epc), {})
+        return epc in state.items or epc in state.moving or epc in hidden or epc in state.explained or epc in state.sold
+
     def _take_back(self, epc: str, gtin: str) -> None:
         """Let an item that a till or a transfer names come back: its departure was real, and is over."""
         state = self._state
         if epc in state.sold:
             del state.sold[epc]
             self._count(epc, 1)
+            if epc not in state.items:
+                state.moving.add(epc)
         elif epc in state.explained:
             del state.explained[epc]
+            state.moving.add(epc)
         elif epc in state.items and state.departures.get(gtin):
             state.departures[gtin].pop()  # it was never silent for long, so its sale still waits
 
@@ -304,9 +336,14 @@ class _Work:
 
     def _open_stay(self, event: Event) -> None:
         state, epc, zone = self._state, event.key or "", event.zone or ""
+        moved = epc in state.moving
+        state.moving.discard(epc)
+        if event.gtin is not None and not moved and not self._known(epc):
+            self._find(event.gtin, event.time_us, zone)
         self._end_silence(epc, event.from_us, returned=True)
         departure_us = state.explained.pop(epc, None)
         if departure_us is not None and departure_us > event.time_us - SALE_WINDOW_US:
+            state.reads.depart(-1.0, unread=0.0)
             self._depart(event.gtin or "", departure_us)  # it explained nothing after all
         if event.gtin is not None:
             state.observed.add(event.gtin)
@@ -315,6 +352,13 @@ class _Work:
             self._count(epc, 1)
         if accuracy.is_misplaced(zone, self._floor, self._homes.get(event.gtin or "", frozenset())):
             self._remind(max(event.from_us + MISPLACED_AFTER_US, event.time_us), _MISPLACED, epc, event.from_us, zone)
+
+    def _find(self, gtin: str, at_us: int, zone: str) -> None:
+        """Take in an item that is located for the first time."""
+        reads, at_dock = self._state.reads, zone in self._docks
+        opening = reads.began_us is None or at_us - reads.began_us < OPENING_US
+        if (opening and not at_dock) or not self._state.deliveries.find(gtin, at_us, at_dock=at_dock):
+            reads.find(at_us)
 
     def _close_stay(self, event: Event) -> None:
         state, epc = self._state, event.key or ""
@@ -325,6 +369,7 @@ class _Work:
             self._count(epc, -1)
         del state.items[epc]
         if event.moved:
+            state.moving.add(epc)
             return
         if epc not in state.sold:
             self._fall_silent(epc, item, event)
@@ -359,6 +404,7 @@ class _Work:
             return False
         del self._state.hidden[gtin][epc]
         self._state.explained[epc] = departure_us
+        self._state.reads.depart(1.0, unread=0.0)
         return True
 
     def _pop_silence(self, epc: str) -> Silence | None:

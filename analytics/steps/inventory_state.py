@@ -2,9 +2,11 @@
 
 import msgspec
 
+from analytics.steps.deliveries import Deliveries
+from analytics.steps.never_read import ReadHistory
 from analytics.steps.silent_items import Silence, SilenceHistory
 
-VERSION = 2
+VERSION = 3
 """Format version of the state."""
 BUSINESS, SHELF, LOCATION = 0, 1, 2
 """Kinds of event, in their order within one microsecond."""
@@ -66,6 +68,9 @@ class InventoryState(msgspec.Struct, kw_only=True):
     """Book stock by GTIN."""
     items: dict[str, Item] = {}
     """Located items by EPC, sold ones included."""
+    moving: set[str] = set()
+    """Items that are located nowhere at the moment and about to be: on their way from one stay to the next, or
+    returned."""
     seen: dict[str, dict[str, int]] = {}
     """Located, unsold units by GTIN ('' for none) and zone."""
     hidden: dict[str, dict[str, Silence]] = {}
@@ -82,6 +87,10 @@ class InventoryState(msgspec.Struct, kw_only=True):
     """Times of sales and transfers out without EPC that have explained no silence yet, by GTIN."""
     shelf_units: dict[str, int] = {}
     """Units that scales count, by shelf."""
+    reads: ReadHistory = msgspec.field(default_factory=ReadHistory)
+    """What tells of items never read."""
+    deliveries: Deliveries = msgspec.field(default_factory=Deliveries)
+    """Receipts, and what was heard of them."""
     observed: set[str] = set()
     """GTINs of which a tag was ever read."""
     pending: list[Event] = []

@@ -1,38 +1,45 @@
 """Items that fell silent: how likely one is still on site, as the site's own history has it.
 
-An item that no antenna hears any more has left, or lies where it is not heard. What came of earlier silences tells
-how likely each is. Delays are sorted into bins that double in length. For each bin, the *hazard* is the share of
-silences that reached the bin and ended in it because the item was located again:
+An item that no antenna hears any more has left, or lies where it is not heard. A silence is one of two kinds: a share
+`staying` of them are items that are still there; the others are gone, and never come back. Of those that are still
+there a share `hazard` is heard again in each doubling of the silence's age, which makes times to return spread over
+minutes and hours. With s = (1 - hazard) ** (doublings since 30 s), an item still silent at an age is still there with
 
-    hazard(bin) = (returned in it + PRIOR_HAZARD * PRIOR_WEIGHT) / (reached it + PRIOR_WEIGHT)
+    p = staying * s / (staying * s + 1 - staying)
 
-and an item that has been silent for age a is still there with
+Neither number is known beforehand. Each pair of a grid is weighed by a prior (below) and by what came of earlier
+silences: in each bin of ages, which double in length, some reached it and some of these were heard again in it, with
+probability hazard * p each. Silences that go on count in every bin that they have reached, in the last one by the part
+that has passed. That is a mixture cure model, on the scale of doublings; the answer is the mean over the grid.
 
-    p(a) = 1 - product over bins from a on of (1 - hazard(bin))
-
-with the bin that a lies in counted by the part of it that is still to come, on the logarithmic scale. Silences that
-have not ended count in every bin that they have reached and in none beyond, which is what lets a site with three
-hours of history say something about them (the product-limit estimator of Kaplan and Meier, over bins).
-
-What this is not: an item that lies in a dead corner and is never heard again counts as gone, so p is what the antennas
-will show, not what a person would find. Silences that a sale or a transfer explained are in no count.
+So p is what a person would find, not only what antennas will show later: an item in a dead corner that will not be
+heard until somebody moves it still counts. Silences that a sale or a transfer explained are in no count.
 """
 
 import math
 from collections.abc import Iterable
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 FIRST_BIN_US = 30 * 1_000_000
 """Where the first bin begins; a shorter silence is counted in it. Exits are called silent after this long."""
 BIN_COUNT = 12
 """The bins end at 30 s * 2**12 = 34 hours, past the day after which a silent item is forgotten."""
-PRIOR_HAZARD = 0.05
-"""Before history: one silence in twenty ends per doubling of its age; from ten minutes on that makes one in three."""
-PRIOR_WEIGHT = 2.0
-"""Silences that the prior is worth, in each bin."""
 HISTORY_LIMIT = 2000.0
 """Silences in a bin beyond which both its counts are halved: a site changes, and old history fades."""
+HAZARDS = np.linspace(0.03, 0.75, 19)
+"""Shares heard again in each doubling that are weighed."""
+STAYING = np.concatenate([np.linspace(0.02, 0.94, 24), [0.96, 0.975, 0.985, 0.993, 0.998]])
+"""Shares of silences that stay on site that are weighed."""
+HAZARD_PRIOR = (2.0, 4.0)
+"""Beta distribution of the hazard before history: about a third, most of it between 0.1 and 0.6."""
+STAYING_PRIOR_ELSEWHERE = (3.0, 1.0)
+"""Beta distribution of the staying before history: three in four, where nobody can leave. Who takes goods out without
+sale or transfer passes an exit; what falls silent elsewhere, unexplained, mostly lies badly."""
+STAYING_PRIOR_AT_EXIT = (0.6, 3.4)
+"""The same for exit zones: one in seven."""
 
 
 class Silence(msgspec.Struct, array_like=True, frozen=True):
@@ -44,6 +51,8 @@ class Silence(msgspec.Struct, array_like=True, frozen=True):
     """When its stay was closed for it."""
     at_exit: bool
     """Whether it was last located in an exit zone."""
+    passes: list[float] = []
+    """Probabilities with which counting passes since then would have heard it, and did not."""
 
 
 class SilenceHistory(msgspec.Struct):
@@ -65,31 +74,53 @@ class SilenceHistory(msgspec.Struct):
         if returned:
             self.returned[last] += 1.0
 
-    def chances(self, ongoing: Iterable[Silence], now_us: int) -> "Chances":
+    def chances(self, ongoing: Iterable[Silence], now_us: int, *, at_exit: bool) -> "Chances":
         """Return what history and the silences that go on say at a time."""
         reached = list(self.reached)
         for silence in ongoing:
-            last = bin_of(now_us - silence.since_us)
-            for place in range(min(last, bin_of(silence.known_us - silence.since_us)), last + 1):
+            age_us = now_us - silence.since_us
+            last = bin_of(age_us)
+            for place in range(min(last, bin_of(silence.known_us - silence.since_us)), last):
                 reached[place] += 1.0
-        prior = PRIOR_HAZARD * PRIOR_WEIGHT
-        return Chances(
-            [(back + prior) / (there + PRIOR_WEIGHT) for back, there in zip(self.returned, reached, strict=True)]
-        )
+            reached[last] += min(1.0, _doublings(age_us) - last)
+        return Chances(self.returned, reached, STAYING_PRIOR_AT_EXIT if at_exit else STAYING_PRIOR_ELSEWHERE)
 
 
 class Chances:
     """Probabilities that silent items are still there, at one time."""
 
-    def __init__(self, hazards: list[float]) -> None:
-        self._lasting = [math.log1p(-min(hazard, 0.999)) for hazard in hazards]
-        self._beyond = [math.fsum(self._lasting[place + 1 :]) for place in range(BIN_COUNT)]
+    def __init__(self, returned: list[float], reached: list[float], staying_prior: tuple[float, float]) -> None:
+        self._hazards, self._staying = (axis.ravel() for axis in np.meshgrid(HAZARDS, STAYING, indexing="ij"))
+        log_weight = _log_beta(self._hazards, HAZARD_PRIOR) + _log_beta(self._staying, staying_prior)
+        for place, (back, there) in enumerate(zip(returned, reached, strict=True)):
+            if there > 0:
+                heard = self._hazards * self._there(place + 0.5)
+                log_weight += back * np.log(heard) + max(0.0, there - back) * np.log1p(-heard)
+        weight = np.exp(log_weight - log_weight.max())
+        self._weight = weight / weight.sum()
 
-    def still_there(self, age_us: int) -> float:
-        """Return the probability that an item is still there after a silence of `age_us` microseconds."""
-        place = bin_of(age_us)
-        to_come = min(1.0, max(0.0, place + 1 - math.log2(max(age_us, FIRST_BIN_US) / FIRST_BIN_US)))
-        return -math.expm1(to_come * self._lasting[place] + self._beyond[place])
+    def still_there(self, age_us: int, passes: Iterable[float] = ()) -> float:
+        """Return the probability that an item is still there.
+
+        Args:
+            age_us: How long it has been silent, microseconds.
+            passes: Probabilities with which counting passes would have heard it, and did not.
+        """
+        present = float(self._there(_doublings(age_us)) @ self._weight)
+        missed = math.prod(1.0 - heard for heard in passes)
+        return present * missed / (present * missed + 1.0 - present)
+
+    def _there(self, doublings: float) -> npt.NDArray[np.float64]:
+        silent = self._staying * (1.0 - self._hazards) ** doublings
+        return np.asarray(silent / (silent + 1.0 - self._staying))
+
+
+def _log_beta(at: npt.NDArray[np.float64], prior: tuple[float, float]) -> npt.NDArray[np.float64]:
+    return np.asarray((prior[0] - 1.0) * np.log(at) + (prior[1] - 1.0) * np.log1p(-at))
+
+
+def _doublings(age_us: int) -> float:
+    return min(float(BIN_COUNT), math.log2(max(age_us, FIRST_BIN_US) / FIRST_BIN_US))
 
 
 def bin_of(age_us: int) -> int:

@@ -1,17 +1,13 @@
 """The definitions of accuracy: examples computed by hand, and what holds for all books."""
 
-import math
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics import accuracy
-from analytics.accuracy import Coverage
 
 BOOK = {"a": 10, "b": 5, "c": 0, "only-book": 7}
 HAND = {"a": 8.0, "b": 6.0, "c": 0.0, "only-hand": 9.0}
-COVERAGE = Coverage(seen=99.0, missed=1.0)
 BOOKS = st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 1000))
 HANDS = st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 1000).map(float))
 
@@ -33,6 +29,10 @@ class TestByHand:
     def test_location_accuracy_and_availability(self) -> None:
         assert accuracy.location_accuracy(40, 3) == pytest.approx(0.925)
         assert accuracy.on_shelf_availability(9, 12) == 0.75
+
+    def test_unknown_share(self) -> None:
+        assert accuracy.unknown_share(3, 12) == 0.25
+        assert accuracy.unknown_share(0, 0) is None
 
     def test_a_denominator_of_nothing_is_no_measure(self) -> None:
         assert accuracy.unit_accuracy({}, HAND) is None
@@ -73,42 +73,3 @@ class TestForAllBooks:
         if share is not None:
             net = accuracy.overstated_units(book, hand) - accuracy.understated_units(book, hand)
             assert share * booked == pytest.approx(net, abs=1e-6)
-
-
-class TestOnHand:
-    def test_a_hand_computed_estimate(self) -> None:
-        found = accuracy.estimate_on_hand(97, [0.5, 0.5], 2, COVERAGE)
-        assert found.units == pytest.approx(98 / 0.99 - 2)
-
-    def test_one_coin_and_perfect_coverage(self) -> None:
-        certain = Coverage(seen=1e9, missed=1e-3)
-        even = accuracy.estimate_on_hand(4, [0.5], 0, certain)
-        assert (even.low, even.high) == (4.0, 5.0)
-        rare = accuracy.estimate_on_hand(4, [0.02], 0, certain)
-        assert rare.low == 4.0
-        assert rare.high == pytest.approx(4.02)
-
-    def test_never_read_by_hand(self) -> None:
-        """With n = 1 and a beta of (99, 1): P(0) = 99/100, P(1) = P(0) * 1/101."""
-        mass = accuracy._never_read(1, COVERAGE)
-        assert mass[0] == pytest.approx(0.99)
-        assert mass[1] == pytest.approx(0.99 / 101)
-
-    def test_nothing_is_nothing(self) -> None:
-        found = accuracy.estimate_on_hand(0, [], 3, COVERAGE)
-        assert (found.units, found.low, found.high) == (0.0, 0.0, 0.0)
-
-    @given(st.integers(0, 3000), st.lists(st.floats(0.0, 1.0), max_size=20), st.integers(0, 30), st.floats(0.5, 1000.0))
-    def test_bounds(self, located: int, there: list[float], leaving: int, seen: float) -> None:
-        found = accuracy.estimate_on_hand(located, there, leaving, Coverage(seen=seen + 1.0, missed=1.0))
-        assert 0.0 <= found.low <= found.units <= found.high
-        assert found.high < math.inf
-        assert found.low <= located + len(there)
-
-    @given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=12))
-    def test_the_shortest_interval_holds_its_share_and_no_shorter_one_does(self, weights: list[float]) -> None:
-        mass = accuracy._coins(weights)
-        low, high = accuracy._shortest(mass, 0.9)
-        assert mass[low : high + 1].sum() >= 0.9 - 1e-9
-        length = high - low
-        assert all(mass[start : start + length].sum() < 0.9 + 1e-9 for start in range(len(mass)))

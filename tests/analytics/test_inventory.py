@@ -85,8 +85,8 @@ class TestSeen:
         assert last(told, zone="men")["seen_quantity"] == 2
         assert last(told, zone="back")["seen_quantity"] == 1
         assert last(told, None)["seen_quantity"] == 4
-        assert last(told)["on_hand"] == pytest.approx(3 / 0.99)
-        assert last(told, zone="men")["on_hand"] == pytest.approx(2 / 0.99)
+        assert last(told)["on_hand"] == pytest.approx(3, abs=0.1)
+        assert last(told, zone="men")["on_hand"] == pytest.approx(2, abs=0.1)
 
     def test_a_sale_that_names_its_epc_takes_the_item_off_and_a_return_brings_it_back(self) -> None:
         told = three().business(2, "sale", epc_hex=A, gtin=GTIN).until(16)
@@ -96,7 +96,7 @@ class TestSeen:
     def test_a_sold_item_that_falls_silent_and_comes_back_is_still_sold(self) -> None:
         told = three().business(2, "sale", epc_hex=A, gtin=GTIN).silent(3, A, 10).goes(14, A, EXIT).until(16)
         assert last(told)["seen_quantity"] == 2
-        assert last(told)["on_hand"] == pytest.approx(2 / 0.99)
+        assert last(told)["on_hand"] == pytest.approx(2, abs=0.1)
 
     def test_no_rows_where_nothing_happened(self) -> None:
         assert len({row["as_of_time"] for row in rows_of(run(three().until(16).until(120)), "inventory")}) == 1
@@ -104,49 +104,49 @@ class TestSeen:
 
 def expected_hidden(told: Told) -> float:
     row = last(told)
-    return float(row["on_hand"]) * 0.99 - float(row["seen_quantity"])
+    return float(row["on_hand"]) - float(row["seen_quantity"])
 
 
 class TestSilent:
     def test_an_item_that_nothing_explains_may_still_be_there(self) -> None:
         told = three().silent(2, A, 10).until(16)
         assert last(told)["seen_quantity"] == 2
-        assert 0.2 < expected_hidden(told) < 0.5
+        assert 0.4 < expected_hidden(told) < 0.8
         assert (last(told)["on_hand_low"], last(told)["on_hand_high"]) == (2.0, 3.0)
 
     def test_the_longer_the_less_likely_and_nothing_after_a_day(self) -> None:
         told = three().silent(2, A, 10)
         shares = [expected_hidden(told.goes(minute, D, MEN).until(minute + 15)) for minute in (15, 120, 600, 1500)]
         assert shares == sorted(shares, reverse=True)
-        assert shares[-2] > shares[-1] == pytest.approx(0.0, abs=1e-9)
+        assert shares[-2] > shares[-1] == pytest.approx(0.0, abs=0.1)
 
     def test_a_sale_explains_an_item_that_fell_silent_before(self) -> None:
         told = three().silent(2, A, 10).business(13, "sale", gtin=GTIN).until(16)
-        assert expected_hidden(told) == pytest.approx(0.0, abs=1e-9)
+        assert expected_hidden(told) == pytest.approx(0.0, abs=0.1)
 
     def test_a_sale_explains_one_that_is_found_silent_after(self) -> None:
         told = three().business(2, "sale", gtin=GTIN).silent(3, A, 10).until(16)
-        assert expected_hidden(told) == pytest.approx(0.0, abs=1e-9)
+        assert expected_hidden(told) == pytest.approx(0.0, abs=0.1)
         assert last(told)["seen_quantity"] == 2
 
     def test_until_then_one_located_unit_is_on_its_way_out(self) -> None:
         told = three().business(12, "sale", gtin=GTIN).until(16)
         assert last(told)["seen_quantity"] == 3
-        assert last(told)["on_hand"] == pytest.approx(3 / 0.99 - 1)
+        assert last(told)["on_hand"] == pytest.approx(2, abs=0.15)
 
-    def test_for_half_an_hour(self) -> None:
-        told = three().business(12, "sale", gtin=GTIN).goes(44, D, KIDS).until(46)
-        assert last(told)["on_hand"] == pytest.approx(3 / 0.99)
+    def test_for_as_long_as_silences_take_to_be_noticed(self) -> None:
+        told = three().business(12, "sale", gtin=GTIN).goes(84, A, BACK).until(91)
+        assert last(told)["on_hand"] == pytest.approx(3, abs=0.15)
 
     def test_the_nearest_in_time_is_taken(self) -> None:
         told = three().silent(2, A, 10).silent(30, B, 10).business(41, "sale", gtin=GTIN).until(46)
         once_more = told.goes(47, A, MEN).until(61)  # A was not the one that was sold
         assert last(once_more)["seen_quantity"] == 2
-        assert expected_hidden(once_more) == pytest.approx(0.0, abs=1e-9)
+        assert expected_hidden(once_more) == pytest.approx(0.0, abs=0.1)
 
     def test_a_sale_of_two_explains_two_and_no_third(self) -> None:
         told = three().silent(2, A, 10).silent(2.5, B, 10).business(13, "sale", 2, gtin=GTIN).until(16)
-        assert expected_hidden(told) == pytest.approx(0.0, abs=1e-9)
+        assert expected_hidden(told) == pytest.approx(0.0, abs=0.1)
         assert expected_hidden(told.silent(16, C, 10).until(31)) > 0.1
 
     def test_a_sale_of_another_gtin_explains_nothing(self) -> None:
@@ -156,29 +156,29 @@ class TestSilent:
         told = three().silent(2, A, 10).business(150, "sale", gtin=GTIN).until(166)
         assert last(told)["on_hand"] < 2  # one located unit is taken to be on its way out
         told.until(280)
-        assert expected_hidden(told) == pytest.approx(0.0, abs=1e-9)
+        assert expected_hidden(told) == pytest.approx(0.0, abs=0.1)
 
     def test_an_item_that_is_located_again_is_stock_and_its_sale_waits_for_another(self) -> None:
         told = three().silent(2, A, 10).business(13, "sale", gtin=GTIN).goes(14, A, MEN).until(16)
         assert last(told)["seen_quantity"] == 3
-        assert last(told)["on_hand"] == pytest.approx(3 / 0.99 - 1)
-        assert expected_hidden(told.silent(17, B, 10).until(31)) == pytest.approx(0.0, abs=1e-9)
+        assert last(told)["on_hand"] == pytest.approx(2, abs=0.15)
+        assert expected_hidden(told.silent(17, B, 10).until(31)) == pytest.approx(0.0, abs=0.1)
 
     def test_an_item_that_a_return_names_ends_its_own_sale(self) -> None:
         told = three().silent(2, A, 10).business(13, "sale", gtin=GTIN)
         told.business(14, "return", epc_hex=A, gtin=GTIN).goes(14.5, A, MEN).until(16)
-        assert last(told)["on_hand"] == pytest.approx(3 / 0.99)
+        assert last(told)["on_hand"] == pytest.approx(3, abs=0.15)
         never_silent = three().business(13, "sale", gtin=GTIN).business(14, "return", epc_hex=A, gtin=GTIN).until(16)
-        assert last(never_silent)["on_hand"] == pytest.approx(3 / 0.99)
+        assert last(never_silent)["on_hand"] == pytest.approx(3, abs=0.15)
 
     def test_transfers_out_explain_as_sales_do(self) -> None:
         told = three().silent(2, A, 10).business(3, "transfer_out", 2, gtin=GTIN).silent(4, B, 10).until(16)
         assert last(told)["seen_quantity"] == 1
-        assert expected_hidden(told) == pytest.approx(0.0, abs=1e-9)
+        assert expected_hidden(told) == pytest.approx(0.0, abs=0.1)
 
     def test_a_negative_adjustment_explains_the_longest_hidden_and_does_not_wait(self) -> None:
         told = three().silent(2, A, 10).silent(3, B, 10).business(14, "adjustment", -1, gtin=GTIN).until(16)
-        assert 0.2 < expected_hidden(told) < 0.5
+        assert 0.4 < expected_hidden(told) < 0.8
         told = three().business(2, "adjustment", -1, gtin=GTIN).silent(3, A, 10).until(16)
         assert expected_hidden(told) > 0.2
 
@@ -259,20 +259,46 @@ class TestHistory:
     def test_bins_double(self) -> None:
         assert [bin_of(FIRST_BIN_US * n) for n in (0, 1, 2, 3, 4, 7, 8, 10**9)] == [0, 0, 1, 1, 2, 2, 3, BIN_COUNT - 1]
 
-    def test_a_hand_computed_share(self) -> None:
-        """Ten silences noticed in the last bin, three of which returned: hazard (3 + 0.1) / (10 + 2)."""
-        history, first = SilenceHistory(), FIRST_BIN_US << (BIN_COUNT - 1)
-        for number in range(10):
-            history.end(Silence(0, first, False), first, returned=number < 3)
-        chances = history.chances([], 0)
-        assert chances.still_there(first) == pytest.approx(3.1 / 12)
-        assert chances.still_there(2 * first) == pytest.approx(0.0)
+    def test_many_that_never_come_back_are_gone_and_those_that_do_are_not(self) -> None:
+        """Of 300 silences watched for three hours, none returned, or two in three; one hour later."""
+        shares = []
+        for returned in (0, 2):
+            history = SilenceHistory()
+            for number in range(300):
+                back = number % 3 < returned
+                age_us = (FIRST_BIN_US << (5 + number % 4)) if back else 10_800_000_000
+                history.end(Silence(0, FIRST_BIN_US, False), age_us, returned=back)
+            shares.append(history.chances([], 0, at_exit=False).still_there(3_600_000_000))
+        assert shares[0] < 0.1
+        assert shares[1] > 0.3
+
+    def test_a_dead_corner_is_not_an_empty_one(self) -> None:
+        """A share that never comes back among silences that mostly do is more likely gone than a slow return."""
+        history = SilenceHistory()
+        for number in range(200):
+            back = number % 2 == 0
+            history.end(Silence(0, FIRST_BIN_US, False), FIRST_BIN_US << (2 if back else 11), returned=back)
+        chances = history.chances([], 0, at_exit=False)
+        assert chances.still_there(FIRST_BIN_US) > 0.4
+        assert chances.still_there(FIRST_BIN_US << 11) < 0.2
+
+    def test_a_counting_pass_that_misses_it_speaks_against(self) -> None:
+        chances = SilenceHistory().chances([], 0, at_exit=False)
+        before = chances.still_there(10**9)
+        assert chances.still_there(10**9, [0.9]) == pytest.approx(0.1 * before / (0.1 * before + 1 - before))
+        assert chances.still_there(10**9, [0.9, 0.9]) < chances.still_there(10**9, [0.9])
+
+    def test_exits_are_for_leaving(self) -> None:
+        history = SilenceHistory()
+        inside, exits = (history.chances([], 0, at_exit=at_exit).still_there(6 * 10**8) for at_exit in (False, True))
+        assert (exits < 0.2, inside > 0.5) == (True, True)
 
     def test_silences_that_go_on_count_against(self) -> None:
         ongoing = [Silence(0, FIRST_BIN_US, False)] * 20
         history = SilenceHistory()
         age_us = 20 * FIRST_BIN_US
-        assert history.chances(ongoing, age_us).still_there(age_us) < history.chances([], age_us).still_there(age_us)
+        alone = history.chances([], age_us, at_exit=False).still_there(age_us)
+        assert history.chances(ongoing, age_us, at_exit=False).still_there(age_us) < alone
 
     @given(
         st.lists(st.tuples(st.integers(0, 10**11), st.integers(0, 10**11), st.booleans()), max_size=30),
@@ -282,7 +308,7 @@ class TestHistory:
         history = SilenceHistory()
         for known, more, returned in ended:
             history.end(Silence(0, known, True), known + more, returned=returned)
-        found = [history.chances([], 0).still_there(age) for age in sorted(ages)]
+        found = [history.chances([], 0, at_exit=True).still_there(age) for age in sorted(ages)]
         assert all(0.0 <= p <= 1.0 for p in found)
         assert all(a >= b - 1e-12 for a, b in itertools.pairwise(found))
 

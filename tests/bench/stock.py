@@ -2,14 +2,18 @@
 
 Each DIR is what `tagtide simulate --out DIR` wrote, replayed with `--data DIR/data`. With `--again`, the inventory step
 is run once more over the landed business events, shelf rows and location rows, which takes seconds.
+
+`python -m tests.bench.stock --set tuning` (or `judging`) takes the days of `tests.bench.stock_days` instead: simulated
+and located the first time, which takes a minute or two each, and from then on only the inventory step is run.
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from rich.console import Console
 from rich.table import Table
@@ -20,6 +24,9 @@ from analytics.step import Arrived
 from analytics.steps.inventory import InventoryStep
 from devices.schemas import TIMESTAMP
 from devices.site.file import load_site
+from devices.site.model import Site
+from simulators.config import DayConfig
+from tests.bench.stock_days import SETS, TABLES, open_day
 
 _COLUMNS = ("rows", "held", "above", "below", "bias", "|error|", "width", "accuracy", "true accuracy")
 
@@ -27,16 +34,41 @@ _COLUMNS = ("rows", "held", "above", "below", "bias", "|error|", "width", "accur
 def main() -> None:
     """Print one line per day."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.stock", description=__doc__)
-    parser.add_argument("days", nargs="+", type=Path)
+    parser.add_argument("days", nargs="*", type=Path)
     parser.add_argument("--again", action="store_true", help="run the inventory step again over the landed tables")
+    parser.add_argument("--set", choices=sorted(SETS), help="days of tests.bench.stock_days")
     options = parser.parse_args()
+    if options.set is not None:
+        _print([(name, *_of_set(config)) for name, config in SETS[options.set].items()])
+        return
+    _print([(str(day), *_of_folder(day, again=options.again)) for day in options.days])
+
+
+def _of_set(config: DayConfig) -> tuple[pa.Table, pa.Table]:
+    day = open_day(config)
+    tables = {name: pq.read_table(day / f"{name}.parquet") for name in TABLES}
+    return run_again(load_site(day / "site.toml"), tables), read_true_stock(day / "truth_stock.csv")
+
+
+def _of_folder(day: Path, *, again: bool) -> tuple[pa.Table, pa.Table]:
+    truth = read_true_stock(day / "truth_stock.csv")
+    if not again:
+        return landed(day, "inventory"), truth
+    return run_again(load_site(day / "site.toml"), {name: landed(day, name) for name in TABLES}), truth
+
+
+def _print(days: Sequence[tuple[str, pa.Table, pa.Table]]) -> None:
     table = Table(title="on-hand estimates beside the truth; units per GTIN")
     for column in ("day", *_COLUMNS):
         table.add_column(column, justify="right")
-    for day in options.days:
-        rows = run_again(day) if options.again else landed(day, "inventory")
-        score = compare_stock(rows, read_true_stock(day / "truth_stock.csv"))
-        table.add_row(str(day), *(_cells(score) if score is not None else ["-"] * len(_COLUMNS)))
+    scores = [(name, compare_stock(rows, truth)) for name, rows, truth in days]
+    for name, score in scores:
+        table.add_row(name, *(_cells(score) if score is not None else ["-"] * len(_COLUMNS)))
+    known = [score for _, score in scores if score is not None]
+    rows = sum(score.rows for score in known)
+    if rows:
+        held = sum(score.held_share * score.rows for score in known) / rows
+        table.add_row("together", str(rows), f"{held:.1%}")
     Console(width=130).print(table)
 
 
@@ -53,10 +85,8 @@ def landed(day: Path, name: str) -> pa.Table:
     return DeltaTable(day / "data" / "lake" / name).to_pyarrow_table()
 
 
-def run_again(day: Path) -> pa.Table:
-    """Return the rows of the inventory step over a day's landed tables, taken as one chunk."""
-    site = load_site(day / "site.toml")
-    tables = {name: landed(day, name) for name in ("business_events", "shelves", "locations")}
+def run_again(site: Site, tables: Mapping[str, pa.Table]) -> pa.Table:
+    """Return the rows of the inventory step over a day's tables, taken as one chunk."""
     event_time = {"business_events": "event_time", "shelves": "from_time", "locations": "as_of_time"}
     orders = {name: [(event_time[name], "ascending")] for name in tables}
     orders["locations"] += [("epc_hex", "ascending"), ("revision", "descending")]

@@ -1,0 +1,189 @@
+"""How many units are there? Distributions of whole units, and intervals that hold what they promise.
+
+What adds to the units that are located is a sum of independent parts, each a distribution over 0, 1, 2, ... units:
+silent items, each a coin; units never read, whose share of the stock is itself known only more or less; deliveries that
+are booked and not all heard. What is told to be gone and still located takes off, each unit a coin too.
+
+**Intervals.** Units are whole, so the shortest run that holds at least 90 % of one GTIN's distribution holds more, and
+often much more: where a GTIN has no unseen unit with 97 %, its run of one number holds 97 %. Promised to all GTINs, 90
+% would be 95. `intervals` therefore keeps the promise for the GTINs of a site together: each gets its shortest run of
+90 %, or one step shorter, and as many are shorter as leave the mean of what they hold at 90 %. Those that lose least
+for the width that they save come first; none is made shorter where its run would hold less than `LEAST_PROBABILITY`.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Mass = npt.NDArray[np.float64]
+"""Probability of 0, 1, 2, ... units; adds up to 1."""
+
+INTERVAL_PROBABILITY = 0.9
+"""The intervals of a site's GTINs together are meant to hold the truth with this probability."""
+MODEL_PROBABILITY = 0.925
+"""What they are made to hold of the model's distributions. The rest is for what the model leaves out: goods at the dock
+of which nobody has told, a till that scans the wrong article. Set on tuning days alone."""
+LEAST_PROBABILITY = 0.75
+"""No single GTIN's interval is meant to hold less than this."""
+UNSEEN_PROBABILITY = 0.9999
+"""The distribution of units never read is followed until it holds this much,"""
+UNSEEN_LIMIT = 4096
+"""or to so many units; no GTIN of a store is near it."""
+ALIKE_UNITS = 50.0
+"""How alike GTINs are in their share of units never read: as if each had drawn its own after seeing so many units at
+the site's share. A batch of bad labels is of one GTIN."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareBelief:
+    """What is believed about the share of units that are never read."""
+
+    shares: Mass
+    """Shares that are weighed, each between 0 and 1."""
+    weights: Mass
+    """Their probabilities; add up to 1."""
+
+    @property
+    def mean(self) -> float:
+        """Expected share."""
+        return float(self.shares @ self.weights)
+
+    @property
+    def ratio(self) -> tuple[float, float]:
+        """Mean and variance of units never read for each unit read, share / (1 - share)."""
+        ratios = self.shares / (1.0 - self.shares)
+        mean = float(ratios @ self.weights)
+        return mean, float(((ratios - mean) ** 2) @ self.weights)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Units:
+    """A distribution of units on hand."""
+
+    base: int
+    """Units at the first place of the mass; may be negative, which stands for none."""
+    mass: Mass
+    """Probability of base, base + 1, ..."""
+
+    @property
+    def mean(self) -> float:
+        """Expected units."""
+        return float(np.maximum(0, self.base + np.arange(len(self.mass))) @ self.mass)
+
+    @property
+    def variance(self) -> float:
+        """Variance, units squared."""
+        at = np.maximum(0, self.base + np.arange(len(self.mass)))
+        return float((at - self.mean) ** 2 @ self.mass)
+
+
+def units_of(located: int, more: Sequence[Mass], fewer: Sequence[float] = ()) -> Units:
+    """Put a distribution together.
+
+    Args:
+        located: Units that are there for certain, but for `fewer`.
+        more: Distributions of what is there besides.
+        fewer: Probabilities of single units to be gone already.
+    """
+    mass = coins([1.0 - probability for probability in fewer])
+    for part in more:
+        mass = np.convolve(mass, part)
+    kept = int(np.searchsorted(np.cumsum(mass), 1.0 - 1e-9)) + 1
+    return Units(base=located - len(fewer), mass=mass[:kept] / mass[:kept].sum())
+
+
+def coins(probabilities: Sequence[float]) -> Mass:
+    """Return the distribution of how many of some independent coins show heads: Poisson binomial."""
+    mass = np.ones(1)
+    for probability in sorted(probabilities):
+        mass = np.convolve(mass, np.array([1.0 - probability, probability]))
+    return mass
+
+
+def never_read(read: int, belief: ShareBelief) -> Mass:
+    """Return the distribution of units never read beside `read` units that were.
+
+    With share s it is beta negative binomial, a = A (1 - s), b = A s, A = `ALIKE_UNITS`, n = read:
+    P(0) = B(a + n, b) / B(a, b), P(u + 1) / P(u) = (n + u) (b + u) / ((u + 1) (a + n + b + u)); mixed over the belief.
+    """
+    if read <= 0:
+        return np.ones(1)
+    a, b, n = ALIKE_UNITS * (1.0 - belief.shares), ALIKE_UNITS * belief.shares, float(read)
+    first = np.array([_log_none(n, *pair) for pair in zip(a.tolist(), b.tolist(), strict=True)])
+    length = 32
+    while True:
+        u = np.arange(length, dtype=np.float64)[:, None]
+        steps = (n + u) * (b + u) / ((u + 1.0) * (a + n + b + u))
+        mass = np.exp(first) * np.vstack([np.ones(len(a)), np.cumprod(steps, axis=0)])
+        mixed: Mass = mass @ belief.weights
+        if mixed.sum() >= UNSEEN_PROBABILITY or length >= UNSEEN_LIMIT:
+            return np.asarray(mixed / mixed.sum())
+        length *= 4
+
+
+def _log_none(n: float, a: float, b: float) -> float:
+    return math.lgamma(a + n) + math.lgamma(a + b) - math.lgamma(a + n + b) - math.lgamma(a)
+
+
+def thinned(mass: Mass, share: float) -> Mass:
+    """Return the distribution of how many of a random number of units are among a share of them."""
+    kept = np.zeros_like(mass)
+    for units, probability in enumerate(mass.tolist()):
+        if probability > 1e-12:
+            kept[: units + 1] += probability * coins([share] * units)
+    return kept
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """An interval of one distribution."""
+
+    low: int
+    high: int
+    held: float
+
+
+def intervals(found: Sequence[Units], probability: float = MODEL_PROBABILITY) -> list[tuple[int, int]]:
+    """Return an interval for each distribution; together they hold a probability.
+
+    Args:
+        found: Distributions, one for each GTIN.
+        probability: Mean of what they are to hold.
+
+    Returns:
+        Lowest and highest units of each, ends included.
+    """
+    longer = [_shortest(units, probability) for units in found]
+    held = math.fsum(run.held for run in longer)
+    chosen = list(longer)
+    candidates = []
+    for place, (units, run) in enumerate(zip(found, longer, strict=True)):
+        shorter = _of_length(units, run.high - run.low) if run.high > run.low else None
+        if shorter is not None and shorter.held >= LEAST_PROBABILITY:
+            candidates.append((run.held - shorter.held, place, shorter))
+    for loss, place, shorter in sorted(candidates, key=lambda one: one[:2]):
+        if held - loss < probability * len(found):
+            break
+        held -= loss
+        chosen[place] = shorter
+    return [(max(0, run.low), max(0, run.high)) for run in chosen]
+
+
+def _shortest(units: Units, probability: float) -> _Run:
+    """Return the shortest run of a distribution that holds a probability; the first of ties."""
+    total = np.concatenate([[0.0], np.cumsum(units.mass)])
+    ends = np.searchsorted(total, total[:-1] + probability * total[-1] - 1e-12)  # total[end] - total[start] suffices
+    starts = np.arange(len(units.mass))
+    lengths = np.where(ends < len(total), ends - starts, len(total))
+    return _of_length(units, int(lengths.min()))
+
+
+def _of_length(units: Units, length: int) -> _Run:
+    """Return the run of so many numbers that holds most; the first of ties."""
+    total = np.concatenate([[0.0], np.cumsum(units.mass)])
+    held = total[length:] - total[:-length]
+    start = int(np.argmax(held > held.max() - 1e-12))
+    return _Run(units.base + start, units.base + start + length - 1, float(held[start]))

@@ -1,0 +1,130 @@
+"""What tells of items never read: departures, deliveries, late finds, the book as a whole."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analytics.steps.deliveries import Deliveries, Line, unheard_share, unheard_units
+from analytics.steps.never_read import LATE_MAX, PRIOR_MEDIAN, ReadHistory
+
+MINUTE = 60_000_000
+HOUR = 60 * MINUTE
+
+
+def share(
+    history: ReadHistory, missing: list[float] | None = None, located: int = 1000, disturbed: float = 0.0
+) -> float:
+    belief = history.belief(waiting=0, located=located, now_us=2 * HOUR, missing=missing or (), disturbed=disturbed)
+    assert belief.weights.sum() == pytest.approx(1.0)
+    return belief.mean
+
+
+def history(departed: int = 0, unread: int = 0, delivered: int = 0, missing: int = 0) -> ReadHistory:
+    return ReadHistory(
+        departed=departed, departed_unread=unread, delivered=delivered, delivered_unread=missing, began_us=0
+    )
+
+
+class TestShare:
+    def test_before_any_evidence_it_is_the_prior(self) -> None:
+        assert PRIOR_MEDIAN < share(history()) < 0.02
+
+    def test_departures_that_no_silence_explains_raise_it_and_others_lower_it(self) -> None:
+        assert share(history(300, 0)) < share(history()) < share(history(300, 15))
+
+    def test_where_silences_abound_departures_say_less(self) -> None:
+        quiet, disturbed = (share(history(300, 0), disturbed=part) for part in (0.0, 0.9))
+        assert quiet < disturbed < share(history())
+
+    def test_deliveries_count(self) -> None:
+        assert share(history(delivered=400, missing=20)) == pytest.approx(0.05, abs=0.015)
+        assert share(history(delivered=400, missing=0)) < 0.006
+
+    def test_the_book_as_a_whole_counts_and_one_garbled_book_does_not(self) -> None:
+        high, low = share(history(), [3.0] * 20, located=800), share(history(), [0.0] * 20, located=800)
+        assert low < share(history()) < high
+        assert share(history(), [0.0] * 19 + [5000.0], located=800) == pytest.approx(low, abs=0.003)
+        assert share(history(), [50.0] * 3) == share(history())
+
+    def test_old_evidence_fades(self) -> None:
+        found = ReadHistory()
+        for _ in range(10_000):
+            found.depart(1.0, unread=1.0)
+        assert found.departed <= 4001
+
+
+class TestLateFinds:
+    def finds(self, *ages: float) -> ReadHistory:
+        found = ReadHistory(began_us=0)
+        for age in ages:
+            found.find(round(age * MINUTE))
+        return found
+
+    def test_all_at_once_leaves_none(self) -> None:
+        assert self.finds(*[1.0] * 500).to_be_found(2 * HOUR) == 0.0
+
+    def test_as_the_last_doublings_fell_so_will_the_next(self) -> None:
+        """Twenty in the doubling before the last, ten in the last, r = 10 / 22: 10 r / (1 - r) to come."""
+        found = self.finds(*[1.0] * 500, *[40.0] * 20, *[100.0] * 10)
+        assert found.to_be_found(2 * HOUR) == pytest.approx(10 * 10 / 12)
+
+    def test_a_burst_is_bounded_and_a_day_ends_it(self) -> None:
+        found = self.finds(*[1.0] * 10, *[100.0] * 500)
+        assert max(found.belief(waiting=0, located=510, now_us=2 * HOUR).shares) <= 0.4 + LATE_MAX
+        assert found.to_be_found(24 * HOUR) == 0.0
+
+
+class TestDeliveries:
+    def delivered(self, booked: int, announced: int | None, heard: int) -> Deliveries:
+        found = Deliveries()
+        if announced is not None:
+            found.announce("g", announced)
+        for number in range(heard):
+            assert found.find("g", HOUR + number, at_dock=True)
+        found.receive("g", booked, HOUR + MINUTE)
+        return found
+
+    def mean(self, found: Deliveries, age_us: int) -> float:
+        (mass,) = found.unheard("g", HOUR + MINUTE + age_us, 0.01)
+        return float(np.arange(len(mass)) @ mass)
+
+    def test_what_was_booked_and_not_heard_yet_is_there(self) -> None:
+        assert self.mean(self.delivered(10, 10, 4), 0) == pytest.approx(6, abs=0.3)
+
+    def test_what_is_not_heard_for_hours_is_dead_or_was_wrongly_booked(self) -> None:
+        one_short = self.delivered(10, 10, 9)
+        assert 0.5 < self.mean(one_short, 3 * HOUR) < 1.0
+        assert self.mean(self.delivered(10, None, 9), 3 * HOUR) < self.mean(one_short, 3 * HOUR)
+        assert self.mean(self.delivered(10, 9, 9), 3 * HOUR) < 0.4
+
+    def test_nothing_is_missing_where_all_or_more_was_heard(self) -> None:
+        assert self.mean(self.delivered(10, 10, 10), 3 * HOUR) < 0.05
+        assert self.mean(self.delivered(10, 10, 12), 3 * HOUR) < 0.2
+
+    def test_items_found_after_a_receipt_are_its_items_until_it_is_whole(self) -> None:
+        found = self.delivered(3, None, 1)
+        assert [found.find("g", 2 * HOUR, at_dock=False) for _ in range(3)] == [True, True, False]
+        assert not found.find("other", 2 * HOUR, at_dock=False)
+        assert not self.delivered(3, None, 1).find("g", 6 * HOUR, at_dock=False)
+
+    def test_a_settled_line_tells_of_items_never_read(self) -> None:
+        found = self.delivered(10, 10, 9)
+        assert found.settle(HOUR + 30 * MINUTE) == []
+        assert found.settle(3 * HOUR) == [(10, 1)]
+        assert found.settle(4 * HOUR) == []
+        assert self.delivered(10, None, 9).settle(3 * HOUR) == []  # it may as well be a wrong booking
+
+    def test_nothing_is_kept_for_ever(self) -> None:
+        found = self.delivered(10, 10, 9)
+        found.find("h", HOUR, at_dock=True)
+        found.settle(40 * HOUR)
+        assert found.leave_dock(40 * HOUR) == [HOUR]
+        assert (found.lines, found.dock) == ({}, {})
+
+    @given(st.integers(1, 500), st.none() | st.integers(0, 500), st.integers(0, 600), st.floats(0.001, 0.6))
+    def test_masses_are_distributions(self, booked: int, announced: int | None, heard: int, wrong: float) -> None:
+        for age in (0, HOUR, 20 * HOUR):
+            mass = unheard_units(Line(0, booked, announced, heard), unheard_share(age, 0.01), wrong)
+            assert mass.sum() == pytest.approx(1.0)
+            assert mass.min() >= 0.0

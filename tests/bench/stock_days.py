@@ -1,0 +1,119 @@
+"""Days for judging on-hand estimates: what differs from one to the next is what an estimate must not be fitted to.
+
+Tuning and judging share neither seed nor day. Each is simulated once, run through location and shelves once, and kept;
+the inventory step is then run over what they found, which takes seconds (`python -m tests.bench.stock --set tuning`).
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analytics.pipeline import SitePipeline
+from analytics.steps.location import LocationStep
+from analytics.steps.shelf import ShelfStep
+from deploy.capture_chunks import capture_chunks
+from devices.site.file import load_site
+from simulators.config import DayConfig, preset
+from simulators.output import write_day
+from simulators.scenarios import scenario_config
+from tests.bench.stores import fingerprint
+from tests.shared_data import REPOSITORY
+
+DEFAULT_FOLDER = REPOSITORY / ".cache" / "stock"
+"""Where days are kept."""
+TABLES = ("business_events", "shelves", "locations")
+"""What the inventory step reads."""
+_HARD = {"radio": {"sensitivity_dbm": -12.0, "link_spread_db": 3.5}}
+_Changes = Mapping[str, Any]
+
+
+def _day(base: str, seed: int, hours: float, **changes: Any) -> DayConfig:
+    """Return a store's day; `radio`, `shoppers` and `staff` name what changes in them."""
+    config = scenario_config(base) if "/" in base else preset(base)
+    parts = {
+        part: dataclasses.replace(getattr(config, part), **changes.pop(part))
+        for part in ("radio", "propagation", "shoppers", "staff")
+        if part in changes
+    }
+    return dataclasses.replace(config, seed=seed, hours=hours, **parts, **changes)
+
+
+TUNING: Mapping[str, DayConfig] = {
+    "demo": _day("demo", 101, 3.0),
+    "dead tags and thieves": _day(
+        "demo", 102, 3.0, dead_tag_share=0.03, shoppers={"theft_share": 0.06, "conceal_share": 0.04}
+    ),
+    "a till without EPCs": _day(
+        "demo", 103, 3.0, dead_tag_share=0.0, shoppers={"epc_till_share": 0.0, "till_misscan_share": 0.02}
+    ),
+    "a bad book": _day(
+        "demo",
+        110,
+        3.0,
+        dead_tag_share=0.015,
+        shoppers={"epc_till_share": 1.0},
+        staff={"receipt_error_share": 0.4, "unbooked_theft_mean": 2.0, "unbooked_receipt_mean": 1.0},
+    ),
+    "hard to read": _day("demo", 111, 3.0, **_HARD),
+    "rarely read": _day("demo", 112, 3.0, mean_read_interval_s=120.0, dead_tag_share=0.02),
+    "store-24": _day("store-24", 113, 1.5, dead_tag_share=0.02, deliveries=2),
+    "hard-24": _day("tuning/hard-24", 114, 1.5, mean_read_interval_s=8.0),
+}
+"""To develop and tune on."""
+
+JUDGING: Mapping[str, DayConfig] = {
+    "demo": _day("demo", 201, 3.0),
+    "another demo": _day("demo", 202, 3.0),
+    "dead tags": _day("demo", 203, 3.0, dead_tag_share=0.025),
+    "thieves, few EPCs at the till": _day(
+        "demo", 210, 3.0, shoppers={"theft_share": 0.05, "conceal_share": 0.05, "epc_till_share": 0.2}
+    ),
+    "hard to read": _day(
+        "demo", 211, 3.0, dead_tag_share=0.015, radio={"sensitivity_dbm": -12.5, "link_spread_db": 4.0}
+    ),
+    "a bad book": _day(
+        "demo",
+        212,
+        3.0,
+        dead_tag_share=0.004,
+        shoppers={"till_misscan_share": 0.03},
+        staff={"receipt_error_share": 0.3, "short_delivery_share": 0.3, "unbooked_theft_mean": 3.0},
+    ),
+    "store-24": _day("store-24", 213, 1.5, deliveries=2),
+    "hard-24": _day("judging/hard-24", 214, 1.5, mean_read_interval_s=8.0, dead_tag_share=0.02),
+    "exponent 3": _day("demo", 215, 3.0, propagation={"exponent": 3.0}),
+    "a store of 600": _day("demo", 216, 3.0, items=600, deliveries=6, delivered_share=0.5, dead_tag_share=0.012),
+}
+"""To measure, and for nothing else."""
+
+SETS: Mapping[str, Mapping[str, DayConfig]] = {"tuning": TUNING, "judging": JUDGING}
+"""Both."""
+
+
+def open_day(config: DayConfig, folder: Path = DEFAULT_FOLDER) -> Path:
+    """Return the folder of a day with `site.toml`, `truth_stock.csv`, and a Parquet file for each of `TABLES`."""
+    day = folder / f"{config.scenario.replace('/', '-')}-{config.seed}-{fingerprint(config)}"
+    if all((day / f"{name}.parquet").exists() for name in TABLES):
+        return day
+    if not (day / "README.md").exists():  # written last
+        write_day(config, day, compress=True)
+    for name, table in _derive(day).items():
+        pq.write_table(table, day / f"{name}.parquet")
+    return day
+
+
+def _derive(day: Path) -> dict[str, pa.Table]:
+    """Run location and shelves over a day's capture."""
+    site = load_site(day / "site.toml")
+    pipeline = SitePipeline(site, [LocationStep(), ShelfStep()])
+    found: dict[str, list[pa.Table]] = {name: [] for name in TABLES}
+    for chunk in capture_chunks(day / "capture.jsonl.gz", [site]):
+        outputs = pipeline.process(chunk)
+        for name in TABLES:
+            if name in outputs:
+                found[name].append(outputs[name])
+    return {name: pa.concat_tables(tables) for name, tables in found.items()}
