@@ -10,7 +10,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from analytics.location.radio import FADING_SPREAD_DB, PLACE_SPREAD_DB
+from analytics.location.radio import RadioTables
 
 SHARE_TRUST = 2.0
 """Which antennas hear an item, and how often, says where it is, beside RSSI. All of its reads together count as this
@@ -27,8 +27,6 @@ Int64s = npt.NDArray[np.int64]
 Number = Any
 """A float32 or a float: numba tells them apart, and mixing them on purpose is what a kernel does."""
 
-PLACE_VARIANCE = np.float32(PLACE_SPREAD_DB**2)
-FADING_VARIANCE = np.float32(FADING_SPREAD_DB**2)
 _ZERO, _ONE, _HALF = np.float32(0.0), np.float32(1.0), np.float32(0.5)
 _LOG2_E = np.float32(math.log2(math.e))
 _C1, _C2, _C3, _C4 = (np.float32(c) for c in (0.69306369, 0.23945766, 0.05322541, 0.00683296))
@@ -40,8 +38,7 @@ def weigh_cells(  # noqa: PLR0917
     antennas: Int16s,
     weights: Floats32,
     means: Floats32,
-    mean_dbm: Floats32,
-    log_share: Floats32,
+    law: RadioTables,
     cells: Floats32,
     powers: Int32s,
 ) -> int:
@@ -57,13 +54,13 @@ def weigh_cells(  # noqa: PLR0917
     for slot in range(len(weights)):
         if weights[slot] <= WEIGHT_MIN:
             continue
-        trust, shares = np.float32(SHARE_TRUST) * weights[slot] / total, log_share[antennas[slot]]
+        trust, shares = np.float32(SHARE_TRUST) * weights[slot] / total, law.log_share[antennas[slot]]
         if np.isnan(means[slot]):
             for cell in range(len(cells)):
                 cells[cell] += trust * shares[cell]
         else:
-            scale = _HALF / (PLACE_VARIANCE + FADING_VARIANCE / weights[slot])
-            level, expected = means[slot], mean_dbm[antennas[slot]]
+            scale = _HALF / (law.weighing_variance + law.fading_variance / weights[slot])
+            level, expected = means[slot], law.mean_dbm[antennas[slot]]
             for cell in range(len(cells)):
                 off = level - expected[cell]
                 cells[cell] += trust * shares[cell] - off * off * scale

@@ -82,6 +82,12 @@ class RadioTables(NamedTuple):
     """A by bins by M: probability density of a read, by this antenna with this RSSI, of a tag in a cell."""
     newcomer: npt.NDArray[np.float32]
     """A by bins: logarithm of that density for a tag that may be in any cell."""
+    weighing_variance: np.float32
+    """What stays, as cells are weighed: variance of RSSI, dB^2."""
+    place_variance: np.float32
+    """What stays, as single reads are judged."""
+    fading_variance: np.float32
+    """What is drawn anew with each read."""
 
 
 def physics(places: Places) -> RadioLaw:
@@ -130,13 +136,26 @@ def tabulate(places: Places, law: RadioLaw) -> RadioTables:
         log_share=np.log(share).astype(np.float32),
         likelihood=likelihood.astype(np.float32),
         newcomer=np.log(likelihood.mean(axis=2)).astype(np.float32),
+        weighing_variance=np.float32(PLACE_SPREAD_DB**2),
+        place_variance=np.float32(PLACE_SPREAD_DB**2),
+        fading_variance=np.float32(FADING_SPREAD_DB**2),
     )
 
 
 def _nothing() -> RadioTables:
     """Return the tables of a site without antennas or without zones: nothing can be located there."""
     flat, deep = np.zeros((0, 0), dtype=np.float32), np.zeros((0, RSSI_BINS + 1, 0), dtype=np.float32)
-    return RadioTables(mean_dbm=flat, share=flat, log_share=flat, likelihood=deep, newcomer=flat)
+    one = np.float32(1.0)
+    return RadioTables(
+        mean_dbm=flat,
+        share=flat,
+        log_share=flat,
+        likelihood=deep,
+        newcomer=flat,
+        weighing_variance=one,
+        place_variance=one,
+        fading_variance=one,
+    )
 
 
 def _known(value: float | None, otherwise: float) -> float:

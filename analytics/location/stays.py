@@ -193,16 +193,12 @@ def believe(  # noqa: PLR0917
     settled, doubt, factors = belief[0], belief[1], belief[2]
     trust = 1.0 if track.moved == 0 else KIN_TRUST_MOVED
     weigh_kin(track, group, counts, site.area, trust, factors)
-    weigh_cells(
-        track.settled_antenna, track.settled_weight, track.settled_dbm, law.mean_dbm, law.log_share, cells, powers
-    )
+    weigh_cells(track.settled_antenna, track.settled_weight, track.settled_dbm, law, cells, powers)
     track.cell = pool_zones(cells, site.zone_cells, factors, settled)
     if track.doubt_us > 0:
         if track.moved == 0:
             weigh_kin(track, group, counts, site.area, KIN_TRUST_MOVED, factors)
-        weigh_cells(
-            track.doubt_antenna, track.doubt_weight, track.doubt_dbm, law.mean_dbm, law.log_share, cells, powers
-        )
+        weigh_cells(track.doubt_antenna, track.doubt_weight, track.doubt_dbm, law, cells, powers)
         pool_zones(cells, site.zone_cells, factors, doubt)
         odds = np.float32(math.exp(track.odds))
         for zone in range(len(doubt)):

@@ -27,8 +27,6 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.location.cells import (
-    FADING_VARIANCE,
-    PLACE_VARIANCE,
     WEIGHT_MIN,
     Floats32,
     Int16s,
@@ -296,7 +294,7 @@ def _log_tail(off_db: Number, variance: Number) -> Number:
 
 @numba.njit(cache=True)
 def _log_heard(  # noqa: PLR0917
-    rssi: Number, heard: Number, heard_dbm: Number, total: Number, mean_dbm: Number, share: Number
+    rssi: Number, heard: Number, heard_dbm: Number, total: Number, mean_dbm: Number, share: Number, law: RadioTables
 ) -> Number:
     """Return the log-density of a read by an antenna, given how much and how strongly it has heard the item.
 
@@ -307,13 +305,15 @@ def _log_heard(  # noqa: PLR0917
         total: Weight of all antennas' reads so far.
         mean_dbm: Mean RSSI by the law.
         share: The antenna's share of reads by the law.
+        law: The radio law.
     """
+    place, fading = law.place_variance, law.fading_variance
     chance = math.log((heard + SHARE_PRIOR * share) / (total + SHARE_PRIOR))
     if heard <= WEIGHT_MIN or np.isnan(heard_dbm):
-        return np.float32(chance) + _log_tail(rssi - mean_dbm, PLACE_VARIANCE + FADING_VARIANCE)
-    known = heard * PLACE_VARIANCE / (heard * PLACE_VARIANCE + FADING_VARIANCE)
+        return np.float32(chance) + _log_tail(rssi - mean_dbm, place + fading)
+    known = heard * place / (heard * place + fading)
     expected = mean_dbm + known * (heard_dbm - mean_dbm)
-    return np.float32(chance) + _log_tail(rssi - expected, FADING_VARIANCE + (1.0 - known) * PLACE_VARIANCE)
+    return np.float32(chance) + _log_tail(rssi - expected, fading + (1.0 - known) * place)
 
 
 @numba.njit(cache=True)
@@ -331,7 +331,8 @@ def _log_stay(track: Track, slot: int, antenna: int, rssi: Number, total: Number
     heard, heard_dbm = _ZERO, _ZERO
     if slot >= 0:
         heard, heard_dbm = track.settled_weight[slot], track.settled_dbm[slot]
-    return _log_heard(rssi, heard, heard_dbm, total, law.mean_dbm[antenna, track.cell], law.share[antenna, track.cell])
+    expected, share = law.mean_dbm[antenna, track.cell], law.share[antenna, track.cell]
+    return _log_heard(rssi, heard, heard_dbm, total, expected, share, law)
 
 
 @numba.njit(cache=True)
@@ -348,7 +349,7 @@ def _log_by_pile(  # noqa: PLR0917
     powers: Int32s,
 ) -> Number:
     """Return the log-density of a read if the item is where a pile of evidence says, which may be in many cells."""
-    weigh_cells(antennas, weights, means, law.mean_dbm, law.log_share, cells, powers)
+    weigh_cells(antennas, weights, means, law, cells, powers)
     by_law, law_share, mass = _ZERO, _ZERO, _ZERO
     densities, shares = law.likelihood[antenna, rssi_bin], law.share[antenna]
     for cell in range(len(cells)):
@@ -357,5 +358,5 @@ def _log_by_pile(  # noqa: PLR0917
         law_share += cells[cell] * shares[cell]
     slot = _slot_of(antennas, weights, antenna)
     if slot >= 0:
-        return _log_heard(rssi, weights[slot], means[slot], total, means[slot], law_share / mass)
+        return _log_heard(rssi, weights[slot], means[slot], total, means[slot], law_share / mass, law)
     return np.float32(math.log(SHARE_PRIOR * by_law / mass / (total + SHARE_PRIOR) + 1e-12))

@@ -137,7 +137,7 @@ def test_cells_are_weighed_as_the_formula_says() -> None:
             expected -= (level - tables.mean_dbm[antenna]) ** 2 / (2 * (11.0**2 + 6.0**2 / weight))
     cells = np.zeros(len(expected), dtype=np.float32)
     powers = np.zeros(len(expected), dtype=np.int32)
-    best = weigh_cells(antennas, weights, levels, tables.mean_dbm, tables.log_share, cells, powers)
+    best = weigh_cells(antennas, weights, levels, tables, cells, powers)
     assert best == expected.argmax()
     assert cells == pytest.approx(np.exp(expected - expected.max()), rel=1e-3, abs=1e-6)
 
