@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from devices.errors import UsageError
+from simulators.cartons import PackingHabits
 from simulators.faults import Fault
 from simulators.propagation import PropagationLaw
 from simulators.radio_law import RadioLaw
@@ -64,6 +65,8 @@ class DayConfig:
     """How shoppers behave."""
     staff: StaffHabits = field(default_factory=StaffHabits)
     """How staff work."""
+    packing: PackingHabits = field(default_factory=PackingHabits)
+    """How deliveries are packed."""
     radio: RadioLaw = field(default_factory=RadioLaw)
     """Laws of tags and readers."""
     propagation: PropagationLaw = field(default_factory=PropagationLaw)
@@ -109,6 +112,16 @@ PRESETS: Mapping[str, DayConfig] = {
     ),
     "store-48": dataclasses.replace(
         _EVALUATION, scenario="store-48", site_id="store-48", antennas=48, mean_read_interval_s=2.0
+    ),
+    "cartons": dataclasses.replace(
+        _EVALUATION,
+        scenario="cartons",
+        site_id="store-cartons",
+        antennas=24,
+        mean_read_interval_s=4.0,
+        deliveries=3,
+        delivered_share=0.45,
+        packing=PackingHabits(carton_units=12),
     ),
     "tiny": DayConfig(
         scenario="tiny",

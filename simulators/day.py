@@ -71,6 +71,7 @@ class StoreDay:
             delivered_items=round(config.items * config.delivered_share) if config.deliveries else 0,
             neighbour_items=config.neighbour_items,
             dead_tag_share=config.dead_tag_share,
+            carton_units=config.packing.carton_units,
             rng=random_stream(config.seed, "goods"),
         )
         """Every unit of the day."""
@@ -265,7 +266,7 @@ class StoreDay:
         for number in range(config.deliveries):
             at_us = config.start_us + round(length_us * (0.1 + 0.7 * number / config.deliveries))
             world.spawn(announce(world, config.staff, number), config.start_us + 2 * SECOND_US)
-            world.spawn(delivery(world, config.staff, number), at_us)
+            world.spawn(delivery(world, config.staff, config.packing, number), at_us)
         for number in range(config.staff.counts_per_day):
             share = (number + 0.7) / config.staff.counts_per_day
             world.spawn(count_by_hand(world, config.staff), config.start_us + round(length_us * share))
@@ -290,7 +291,7 @@ class StoreDay:
         """Return the units on site by GTIN, tagged or not, at a time that the day has reached."""
         counts = {product.gtin: 0 for product in self.plan.products}
         for item, product in enumerate(self.world.product):
-            if self.world.truth.zone_at(item, at_us) != OFF_SITE:
+            if product >= 0 and self.world.truth.zone_at(item, at_us) != OFF_SITE:
                 counts[self.plan.products[product].gtin] += 1
         return counts
 

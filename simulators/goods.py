@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from devices.epc import encode_sgtin96
 from simulators.catalogue import COMPANY_PREFIX, Product
+from simulators.packing import packaging_epcs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,13 @@ class Goods:
     """Whether it has a tag that works."""
     opening: npt.NDArray[np.int64]
     """Units of each product at opening."""
+    packaging: tuple[tuple[str, int] | None, ...]
+    """Of cartons and pallets: `carton` or `pallet`, and which delivery brings it; `None` for goods."""
 
+    NO_PRODUCT: ClassVar[int] = -1
+    """What `product` says of cartons and pallets."""
+    PACKAGING: ClassVar[int] = -3
+    """What `delivery` says of cartons and pallets."""
     NEIGHBOUR: ClassVar[int] = -2
     """What `delivery` says of goods that belong to the neighbouring shop."""
 
@@ -47,6 +54,7 @@ def draw_goods(
     delivered_items: int,
     neighbour_items: int = 0,
     dead_tag_share: float,
+    carton_units: int = 0,
     rng: np.random.Generator,
 ) -> Goods:
     """Draw the day's units.
@@ -58,10 +66,12 @@ def draw_goods(
         delivered_items: Units of all deliveries together.
         neighbour_items: Units of the neighbouring shop that antennas may hear through the wall.
         dead_tag_share: Share of tagged goods whose tag is dead or torn off.
+        carton_units: Units of a carton in which deliveries come; 0 for loose ones.
         rng: Random stream.
 
     Returns:
         Opening stock first, then delivery by delivery, then the neighbour's; products in runs, as they are packed.
+        Cartons and pallets come last.
     """
     weights = rng.gamma(6.0, size=len(products))
     opening = _shares(items, weights)
@@ -78,13 +88,29 @@ def draw_goods(
     tagged = np.array([product.tagged for product in products])[product_of]
     alive = rng.random(len(product_of)) >= dead_tag_share
     first_serials = rng.integers(10_000, 2**34, size=len(products))
+    epcs = _epcs(products, product_of, tagged, first_serials)
+    packaging = _packaging(delivery_of, deliveries, carton_units)
+    more = len(packaging)
     return Goods(
-        product=product_of,
-        delivery=delivery_of,
-        epc_hex=_epcs(products, product_of, tagged, first_serials),
-        readable=tagged & alive,
+        product=np.append(product_of, np.full(more, Goods.NO_PRODUCT, dtype=np.int16)),
+        delivery=np.append(delivery_of, np.full(more, Goods.PACKAGING, dtype=np.int16)),
+        epc_hex=(*epcs, *(epc for epc, _ in packaging)),
+        readable=np.append(tagged & alive, np.ones(more, dtype=np.bool_)),
         opening=opening,
+        packaging=(*[None] * len(epcs), *(kind for _, kind in packaging)),
     )
+
+
+def _packaging(
+    delivery_of: npt.NDArray[np.int16], deliveries: int, carton_units: int
+) -> list[tuple[str, tuple[str, int]]]:
+    """Return EPC, kind and delivery of each carton and pallet."""
+    found: list[tuple[str, tuple[str, int]]] = []
+    for delivery in range(deliveries if carton_units else 0):
+        cartons, pallets = packaging_epcs(int((delivery_of == delivery).sum()), carton_units, delivery)
+        found += [(epc, ("carton", delivery)) for epc in cartons]
+        found += [(epc, ("pallet", delivery)) for epc in pallets]
+    return found
 
 
 def _epcs(

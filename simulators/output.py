@@ -6,6 +6,7 @@
 | `capture.jsonl`, or with `.gz` | every publication in order of arrival, as `mosquitto_sub -F %j` prints them |
 | `truth.csv` | `epc_hex,zone,x,y,from_us,until_us` for every readable item; an empty zone is off site |
 | `truth_untagged.csv` | the same for items that are never read: `item,gtin,reason` instead of `epc_hex` |
+| `truth_aggregations.csv` | `parent_epc_hex,child_epc_hex,from_us,until_us`, only of packed deliveries |
 | `truth_stock.csv` | `gtin,at_us,on_site,book`: true units and book stock, every quarter of an hour |
 | `faults.jsonl` | a line for each fault with its count, then one for each repeated or garbled publication |
 | `README.md` | the configuration, and how to have the same day again |
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from devices.capture_line import format_line
+from simulators.cartons import readable_containments
 from simulators.config import DayConfig
 from simulators.day import StoreDay
 from simulators.site_toml import site_toml
@@ -79,6 +81,7 @@ def write_day(
                 share = (day.now_us - config.start_us) / (config.end_us - config.start_us)
                 progress(DayProgress(share=share, now_us=day.now_us, publications=publications, reads=day.reads))
     _write_truth(day, folder)
+    _write_aggregations(day, folder / "truth_aggregations.csv")
     _write_stock(day, folder / "truth_stock.csv")
     with (folder / "faults.jsonl").open("w", encoding="utf-8") as stream:
         stream.writelines(json.dumps(record) + "\n" for record in day.fault_records())
@@ -119,6 +122,15 @@ def _write_truth(day: StoreDay, folder: Path) -> None:
                 on_site = stay.zone != OFF_SITE
                 place = [zones[stay.zone].id, f"{stay.x:.2f}", f"{stay.y:.2f}"] if on_site else ["", "", ""]
                 writer.writerow([*head, *place, stay.from_us, stay.until_us])
+
+
+def _write_aggregations(day: StoreDay, path: Path) -> None:
+    path.unlink(missing_ok=True)
+    if day.config.packing.carton_units:
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["parent_epc_hex", "child_epc_hex", "from_us", "until_us"])
+            writer.writerows(readable_containments(day.world, day.config.end_us))
 
 
 def _write_stock(day: StoreDay, path: Path) -> None:

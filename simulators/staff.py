@@ -7,6 +7,7 @@ import numpy as np
 
 from devices.observations import BusinessEventKind
 from devices.site.model import ZoneKind
+from simulators.cartons import PackingHabits, lay_out_packed, put_away_packed
 from simulators.goods import Goods
 from simulators.world import Agent, Process, World
 
@@ -163,25 +164,36 @@ def _tidy(world: World, agent: Agent, noticed: list[int]) -> Process:
         world.shelve(item, shelf)
 
 
-def delivery(world: World, habits: StaffHabits, number: int) -> Process:
+def delivery(world: World, habits: StaffHabits, packing: PackingHabits, number: int) -> Process:
     """Let a delivery come in, be booked, and be put away."""
     rng = world.rng
     items = [item for item in range(world.goods.count) if world.goods.delivery[item] == number]
-    note = f"ASN-{number + 1:05d}"
-    dock = world.zone_kind(ZoneKind.RECEIVING)
+    packed = lay_out_packed(world, packing, number) if packing.carton_units else []
+    if not packed:
+        _lay_out_loose(world, items)
+    world.came["delivered"] += len(items)
+    yield world.after(float(rng.uniform(120, 420)))
+    _book_receipts(world, habits, items, f"ASN-{number + 1:05d}")
+    yield from put_away_packed(world, packing, number, packed) if packed else _put_away(world, items)
+
+
+def _lay_out_loose(world: World, items: list[int]) -> None:
+    """Put a delivery that is not packed down at the dock."""
+    rng, dock = world.rng, world.zone_kind(ZoneKind.RECEIVING)
     rectangle = world.plan.layout.rectangles[dock]
     pallets = [rectangle.spot(rng, 0.8) for _ in range(1 + len(items) // 60)]
     for place, item in enumerate(items):
         x, y = pallets[place // 60]
         dx, dy = rng.uniform(-0.4, 0.4, size=2).tolist()
         world.lay_down(item, dock, rectangle.inset((x + dx, y + dy), 0.15))
-        world.came["delivered"] += 1
-    yield world.after(float(rng.uniform(120, 420)))
+
+
+def _book_receipts(world: World, habits: StaffHabits, items: list[int], note: str) -> None:
+    rng = world.rng
     for product, count in sorted(Counter(world.product[item] for item in items).items()):
         booked = max(0, count + int(rng.choice([-2, -1, 1, 2]))) if rng.random() < habits.receipt_error_share else count
         if booked:
             world.book.post("erp", BusinessEventKind.RECEIPT, product, booked, world.now_us, transaction=note)
-    yield from _put_away(world, items)
 
 
 def _put_away(world: World, items: list[int]) -> Process:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from simulators.catalogue import Product
+from simulators.catalogue import Material, Product
 from simulators.goods import Goods
 from simulators.propagation import TAG_HEIGHT_M, PropagationField
 from simulators.radio_law import RadioLaw
@@ -58,6 +58,7 @@ class Tags:
         self.in_reach = np.zeros((wiring.sessions, count), dtype=np.bool_)
         """Whether any antenna of a session reaches each tag at all."""
         material_db = np.array([law.material_loss_db(product.material) for product in products])[goods.product]
+        material_db[goods.product == goods.NO_PRODUCT] = law.material_loss_db(Material.TEXTILE)  # a label on cardboard
         self._tag_db = law.tag_gain_dbi - material_db
         self._own_db = np.zeros((count, wiring.antennas), dtype=np.float32)
         self._law, self._field, self._wiring, self._rng = law, field, wiring, rng

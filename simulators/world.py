@@ -14,6 +14,7 @@ import numpy as np
 from devices.site.model import Point, ZoneKind
 from simulators.book import Book
 from simulators.goods import Goods
+from simulators.packing import PackingLog
 from simulators.plan import StorePlan
 from simulators.truth import OFF_SITE, TruthLog
 
@@ -82,6 +83,8 @@ class World:
         """When the day ends."""
         self.truth = TruthLog(goods.count, start_us)
         """Where every item was."""
+        self.packing = PackingLog()
+        """What is in which carton and on which pallet."""
         self.product: list[int] = goods.product.tolist()
         """Product number of each item."""
         self.shelf_items: list[list[int]] = [[] for _ in plan.shelf_products]
@@ -96,7 +99,7 @@ class World:
         """Units that rest where they do not belong."""
         self.sold: list[int] = []
         """Units that were paid for and are off site."""
-        self.left = {"sold": 0, "stolen": 0, "transferred": 0}
+        self.left = {"sold": 0, "stolen": 0, "transferred": 0, "packaging": 0}
         """Units that have left the site, by reason."""
         self.came = {"opening": 0, "delivered": 0, "returned": 0}
         """Units that have come on site, by reason."""
