@@ -30,6 +30,16 @@ SITE_VIEWS: dict[str, pa.Schema] = {
             ("profile", pa.string()),
         ]
     ),
+    "gates": pa.schema(
+        [
+            ("site", pa.string()),
+            ("gate", pa.string()),
+            ("name", pa.string()),
+            ("kind", pa.string()),
+            ("inside_zone", pa.string()),
+            ("outside_zone", pa.string()),
+        ]
+    ),
     "shelf_plan": pa.schema(
         [
             ("site", pa.string()),
@@ -57,7 +67,9 @@ SHARED_VIEWS: dict[str, str] = {
             UNION ALL SELECT max(from_time) FROM shelves
             UNION ALL SELECT max(event_time) FROM alerts
             UNION ALL SELECT max(as_of_time) FROM radio_laws
+            UNION ALL SELECT max(as_of_time) FROM passages
             UNION ALL SELECT max(as_of_time) FROM aggregations
+            UNION ALL SELECT max(as_of_time) FROM counts
         )
     """,
     "sold": """
@@ -141,6 +153,11 @@ def create_views(connection: duckdb.DuckDBPyConnection, sites: list[Site]) -> No
             for site in sites
             for reader in site.readers
             for antenna in reader.antennas
+        ],
+        "gates": [
+            (site.id, gate.id, gate.name or gate.id, gate.kind.value, gate.inside_zone, gate.outside_zone)
+            for site in sites
+            for gate in site.gates
         ],
         "shelf_plan": [
             (site.id, shelf.id, shelf.zone, shelf.gtin, shelf.unit_grams, shelf.capacity_units, shelf.minimum_units)

@@ -118,13 +118,76 @@ AGGREGATIONS = pa.schema(
 """One row per containment of a child in a logistic unit, and revision. Key: site, parent_epc_hex, child_epc_hex,
 from_time. Directly or not: what is in a carton that is on a pallet has a row with each of the two."""
 
+PASSAGES = pa.schema(
+    [
+        _required("site", pa.string()),
+        _required("gate", pa.string()),
+        _required("epc_hex", pa.string()),
+        pa.field("epc_uri", pa.string()),
+        pa.field("gtin", pa.string()),
+        _required("from_time", TIMESTAMP),
+        _required("until_time", TIMESTAMP),
+        _required("direction", pa.string()),
+        _required("confidence", pa.float64()),
+        _required("probabilities", pa.string()),
+        _required("load", pa.string()),
+        _required("reads", pa.int64()),
+        pa.field("evidence", pa.string()),
+        _required("model", pa.string()),
+        _required("as_of_time", TIMESTAMP),
+    ]
+)
+"""One row per passage of an item at a gate, once it is over. Key: site, gate, epc_hex, from_time."""
+
+COUNTS = pa.schema(
+    [
+        _required("site", pa.string()),
+        _required("pass", pa.string()),
+        _required("reader", pa.string()),
+        _required("from_time", TIMESTAMP),
+        _required("until_time", TIMESTAMP),
+        _required("passes", pa.int64()),
+        pa.field("gtin", pa.string()),
+        _required("seen_quantity", pa.int64()),
+        _required("estimate", pa.float64()),
+        _required("estimate_low", pa.float64()),
+        _required("estimate_high", pa.float64()),
+        pa.field("recall", pa.float64()),
+        pa.field("further_quantity", pa.float64()),
+        _required("missing_quantity", pa.float64()),
+        _required("as_of_time", TIMESTAMP),
+    ]
+)
+"""What a counting pass says, once it is over: of all goods (`gtin` null) and of each GTIN. Key: site, pass, gtin."""
+
+COUNTED = pa.schema(
+    [
+        _required("site", pa.string()),
+        _required("pass", pa.string()),
+        _required("epc_hex", pa.string()),
+        pa.field("epc_uri", pa.string()),
+        pa.field("gtin", pa.string()),
+        pa.field("zone", pa.string()),
+        _required("heard", pa.bool_()),
+        _required("reads", pa.int64()),
+        _required("last_heard_time", TIMESTAMP),
+        _required("missing_probability", pa.float64()),
+        _required("recall", pa.float64()),
+        _required("as_of_time", TIMESTAMP),
+    ]
+)
+"""One row per item that a counting pass heard, or expected and did not hear. Key: site, pass, epc_hex."""
+
 DERIVED: dict[str, pa.Schema] = {
     "locations": LOCATIONS,
     "inventory": INVENTORY,
     "shelves": SHELVES,
     "alerts": ALERTS,
     "radio_laws": RADIO_LAWS,
+    "passages": PASSAGES,
     "aggregations": AGGREGATIONS,
+    "counts": COUNTS,
+    "counted": COUNTED,
 }
 """Derived tables by name."""
 
@@ -142,6 +205,9 @@ PARTITION_TIME: dict[str, str] = {
     "shelves": "from_time",
     "alerts": "event_time",
     "radio_laws": "as_of_time",
+    "passages": "from_time",
     "aggregations": "from_time",
+    "counts": "from_time",
+    "counted": "as_of_time",
 }
 """Column whose UTC day is a table's `date` partition."""

@@ -35,14 +35,17 @@ class Softmax:
         return _probabilities(_with_constant((rows - self.mean) / self.scale), self.weights)
 
 
-def fit_softmax(rows: Matrix, labels: npt.NDArray[np.int64], classes: int, *, ridge: float = RIDGE) -> Softmax:
+def fit_softmax(
+    rows: Matrix, labels: npt.NDArray[np.int64], classes: int, *, ridge: float = RIDGE, prior: Softmax | None = None
+) -> Softmax:
     """Fit a model in which each class weighs the same, however many examples it has.
 
     Args:
         rows: Features, one row an example.
         labels: Class of each, from 0.
-        classes: Number of classes; one without examples gets next to no probability.
-        ridge: Penalty.
+        classes: Number of classes; without a prior, one without examples gets next to no probability.
+        ridge: Penalty on the squared weights, or on what they differ by from the prior's.
+        prior: What is believed before these examples; its mean and scale are kept.
 
     Raises:
         ValueError: There are no examples, or a label is no class.
@@ -51,7 +54,7 @@ def fit_softmax(rows: Matrix, labels: npt.NDArray[np.int64], classes: int, *, ri
         raise ValueError(f"{len(rows)} rows of features and {len(labels)} labels")
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(f"labels from {labels.min()} to {labels.max()} for {classes} classes")
-    mean, scale = rows.mean(axis=0), rows.std(axis=0)
+    mean, scale = (rows.mean(axis=0), rows.std(axis=0)) if prior is None else (prior.mean, prior.scale)
     scale = np.where(scale > 0, scale, 1.0)
     design = _with_constant((rows - mean) / scale)
     counts = np.bincount(labels, minlength=classes)
@@ -59,21 +62,26 @@ def fit_softmax(rows: Matrix, labels: npt.NDArray[np.int64], classes: int, *, ri
     target = np.eye(classes)[labels]
     penalty = np.full(design.shape[1], ridge)
     penalty[-1] = ridge / 1000  # the constant is hardly held; a little, or the Hessian would be singular
-    weights = _newton(design, target, importance, penalty)
+    start = np.zeros((design.shape[1], classes)) if prior is None else prior.weights
+    weights = _newton(design, target, importance, penalty, start)
     return Softmax(mean=mean, scale=scale, weights=weights)
 
 
-def _newton(design: Matrix, target: Matrix, importance: Matrix, penalty: Matrix) -> Matrix:
-    weights = np.zeros((design.shape[1], target.shape[1]))
-    value = _objective(design, target, importance, penalty, weights)
+def _newton(design: Matrix, target: Matrix, importance: Matrix, penalty: Matrix, prior: Matrix) -> Matrix:
+    def objective(tried: Matrix) -> float:
+        held = float((penalty[:, None] * (tried - prior) ** 2).sum())
+        return _unlikeliness(design, target, importance, tried) + 0.5 * held
+
+    weights = prior.copy()
+    value = objective(weights)
     for _ in range(_STEPS_MAX):
         chance = _probabilities(design, weights)
-        gradient = design.T @ (importance[:, None] * (chance - target)) + penalty[:, None] * weights
+        gradient = design.T @ (importance[:, None] * (chance - target)) + penalty[:, None] * (weights - prior)
         step = np.linalg.solve(_hessian(design, chance, importance, penalty), gradient.T.ravel())
         step = step.reshape(weights.shape[1], -1).T
         size = 1.0
         for _ in range(_SHRINKS_MAX):
-            tried = _objective(design, target, importance, penalty, weights - size * step)
+            tried = objective(weights - size * step)
             if tried <= value:
                 break
             size /= 2
@@ -97,9 +105,9 @@ def _hessian(design: Matrix, chance: Matrix, importance: Matrix, penalty: Matrix
     return hessian.reshape(classes * features, classes * features)
 
 
-def _objective(design: Matrix, target: Matrix, importance: Matrix, penalty: Matrix, weights: Matrix) -> float:
+def _unlikeliness(design: Matrix, target: Matrix, importance: Matrix, weights: Matrix) -> float:
     likely = np.log(np.maximum((_probabilities(design, weights) * target).sum(axis=1), 1e-300))
-    return float(-(importance * likely).sum() + 0.5 * (penalty[:, None] * weights**2).sum())
+    return float(-(importance * likely).sum())
 
 
 def _probabilities(design: Matrix, weights: Matrix) -> Matrix:

@@ -18,7 +18,10 @@ WITH landed AS (
     UNION ALL SELECT 8, 'shelves', site, count(*), max(from_time) FROM shelves GROUP BY site
     UNION ALL SELECT 9, 'alerts', site, count(*), max(event_time) FROM alerts GROUP BY site
     UNION ALL SELECT 10, 'radio_laws', site, count(*), max(as_of_time) FROM radio_laws GROUP BY site
+    UNION ALL SELECT 11, 'passages', site, count(*), max(as_of_time) FROM passages GROUP BY site
     UNION ALL SELECT 12, 'aggregations', site, count(*), max(as_of_time) FROM aggregations GROUP BY site
+    UNION ALL SELECT 13, 'counts', site, count(*), max(as_of_time) FROM counts GROUP BY site
+    UNION ALL SELECT 14, 'counted', site, count(*), max(as_of_time) FROM counted GROUP BY site
     -- Sites of which nothing has landed show that, table by table.
     UNION ALL
     SELECT places.place, places.table_name, sites.site, 0, NULL
@@ -26,7 +29,7 @@ WITH landed AS (
     CROSS JOIN (
         VALUES (1, 'reads'), (2, 'readings'), (3, 'device_events'), (4, 'business_events'), (5, 'rejects'),
             (6, 'locations'), (7, 'inventory'), (8, 'shelves'), (9, 'alerts'), (10, 'radio_laws'),
-            (12, 'aggregations')
+            (11, 'passages'), (12, 'aggregations'), (13, 'counts'), (14, 'counted')
     ) AS places (place, table_name)
 ),
 tables AS (

@@ -36,6 +36,8 @@ class GateModelFile:
     """Directions, in the order of the columns."""
     floor_db: float | None
     """Level of the gate's weakest reads, on the scale of its readers; `None`: taken from each gate's own reads."""
+    ceiling_db: float | None
+    """Level of its strongest reads; `None` together with the floor."""
     mean: tuple[float, ...]
     """Of each feature, where it was learnt."""
     scale: tuple[float, ...]
@@ -85,6 +87,8 @@ def _fault(model: GateModelFile) -> str | None:
     finite = all(math.isfinite(value) for row in rows for value in row)
     if model.classes != CLASSES or not whole or not finite or any(len(row) != len(CLASSES) for row in model.weights):
         return "is not a whole gate model: train the gate again"
-    if any(value <= 0 for value in model.scale) or not math.isfinite(model.floor_db or 0.0):
+    floor_db, ceiling_db = model.floor_db, model.ceiling_db
+    levels = (floor_db is None) == (ceiling_db is None) and math.isfinite((ceiling_db or 0.0) - (floor_db or 0.0))
+    if any(value <= 0 for value in model.scale) or not levels:
         return "is not a whole gate model: train the gate again"
     return None

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from analytics.query import create_views
 from analytics.schemas import TABLES
-from devices.site.model import Antenna, Reader, Shelf, Site, Zone, ZoneKind
+from devices.site.model import Antenna, Gate, GateKind, Reader, Shelf, Site, Zone, ZoneKind
 
 SHIRT = "09506000134352"
 JEANS = "00614141123452"
@@ -52,6 +52,10 @@ SITES = [
             _reader("r2", "back", "dock"),
             _reader("r3", "exit"),
             _reader("r4", "back"),
+        ),
+        gates=(
+            Gate(id="dock-1", kind=GateKind.DOCK, inside=("r2:2",), outside=("r4:1",), inside_zone="dock", name="Dock"),
+            Gate(id="way-out", kind=GateKind.EXIT, inside=("r1:4",), outside=("r3:1",), inside_zone="exit"),
         ),
         shelves=(
             Shelf(id="a1", zone="floor.a", gtin=SHIRT, capacity_units=20, minimum_units=5, mqtt_topic="a1"),
@@ -208,6 +212,28 @@ def _contained(parent: str, child: str, gtin: str | None, clock: str, until: str
     }
 
 
+def _passage(clock: str, gate: str, direction: str, epc_hex: str, gtin: str, **columns: Any) -> dict[str, Any]:
+    """A passage of ten seconds, known 10 s later."""
+    row = {
+        "site": "s1",
+        "gate": gate,
+        "epc_hex": epc_hex,
+        "epc_uri": f"urn:epc:id:sgtin:{epc_hex.lower()}",
+        "gtin": gtin,
+        "from_time": at(clock),
+        "until_time": at(clock) + dt.timedelta(seconds=10),
+        "direction": direction,
+        "confidence": 0.95,
+        "probabilities": "{}",
+        "load": f"{gate}/{clock}",
+        "reads": 40,
+        "evidence": None,
+        "model": "simulated-1",
+        "as_of_time": at(clock) + dt.timedelta(seconds=20),
+    }
+    return row | columns
+
+
 def _reject(clock: str, **columns: Any) -> dict[str, Any]:
     row = {
         "site": "s1",
@@ -352,6 +378,20 @@ STORE: dict[str, list[dict[str, Any]]] = {
             "event_time": at("10:31"),
             "detail": None,
         }
+    ],
+    "passages": [
+        _passage("08:49", "dock-1", "inbound", "EE05", SOCKS),
+        _passage("08:49", "dock-1", "inbound", "EE09", SOCKS, confidence=0.6),
+        _passage("08:59", "dock-1", "inbound", "AA01", SHIRT),
+        _passage("08:59", "dock-1", "inbound", "AA02", SHIRT),
+        _passage("08:59", "dock-1", "static", "BB04", JEANS, confidence=0.9),
+        _passage("09:29", "dock-1", "outbound", "BB04", JEANS),
+        _passage("10:30", "way-out", "outbound", "AA04", SHIRT),
+        _passage("10:45", "way-out", "outbound", "BB03", JEANS),
+        _passage("11:05", "way-out", "outbound", "AA03", SHIRT),
+        _passage("11:44", "way-out", "outbound", "EE07", SOCKS, confidence=0.7),
+        _passage("11:10", "way-out", "outbound", "AA06", SHIRT),
+        _passage("-1 22:30", "dock-1", "inbound", "AA05", SHIRT),
     ],
     "aggregations": [
         _contained("DD01", "AA01", SHIRT, "09:00", "09:50"),

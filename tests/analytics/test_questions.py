@@ -17,6 +17,7 @@ from analytics.query import SITE_VIEWS, ask, connect, create_views
 from analytics.questions import Question, load_questions, parse_question
 from analytics.schemas import TABLES
 from devices.errors import QuestionError
+from devices.site.model import Site, Zone, ZoneKind
 from tests.analytics.question_store import (
     GLOVES,
     HAT,
@@ -28,6 +29,7 @@ from tests.analytics.question_store import (
     at,
     open_store,
     read,
+    stays,
 )
 
 QUESTIONS = load_questions()
@@ -268,6 +270,7 @@ CASES: dict[str, list[Case]] = {
                 ("shelves", 5, at("10:30"), 5400.0, None, None),
                 ("alerts", 1, at("10:31"), 5340.0, None, None),
                 ("radio_laws", 6, at("11:00"), 3600.0, None, None),
+                ("passages", 12, at("11:44:20"), 940.0, None, None),
                 ("aggregations", 4, at("09:50"), 7800.0, None, None),
             ],
         ),
@@ -331,6 +334,75 @@ CASES: dict[str, list[Case]] = {
                 ("reader", "r1", "lost", 1, None, 10.0, at("08:30"), at("08:30"), '{"will":1}'),
             ],
         )
+    ],
+    "passages-today": [
+        Case(
+            columns="gate gate_name direction to_zone items gtins loads doubtful first_time last_time",
+            rows=[
+                ("dock-1", "Dock", "inbound", "dock", 3, 2, 2, 1, at("08:49"), at("08:59:10")),
+                ("dock-1", "Dock", "outbound", "off site", 1, 1, 1, 0, at("09:29"), at("09:29:10")),
+                ("dock-1", "Dock", "static", None, 1, 1, 1, 0, at("08:59"), at("08:59:10")),
+                ("way-out", "way-out", "outbound", "off site", 4, 2, 4, 1, at("10:30"), at("11:44:10")),
+            ],
+        ),
+        Case(parameters={"day": "2026-11-19", "gate": "dock-1"}, columns="direction items", rows=[("inbound", 1)]),
+    ],
+    "loads": [
+        Case(
+            parameters={"gate": "dock-1"},
+            columns="direction from_time items gtins others confidence_mean documents",
+            rows=[
+                ("outbound", at("09:29"), 1, 1, 0, 0.95, None),
+                ("inbound", at("08:59"), 2, 1, 1, 0.95, "ASN-1"),
+                ("inbound", at("08:49"), 2, 1, 0, 0.775, "ASN-3"),
+                ("inbound", at("-1 22:30"), 1, 1, 0, 0.95, "ASN-1"),
+            ],
+        ),
+        Case(parameters={"epc": "aa04"}, columns="gate direction items", rows=[("way-out", "outbound", 1)]),
+        Case(parameters={"direction": "static"}, columns="gate", rows=[]),
+    ],
+    "delivery-through-dock": [
+        Case(
+            columns="business_transaction gtin announced_time expected_units booked_units heard_units missing_units"
+            " surplus_units last_came_time",
+            rows=[
+                ("ASN-3", SOCKS, at("08:45"), 3, 0, 2, 1, 0, at("08:49:10")),
+                ("ASN-1", JEANS, at("08:30"), 4, 5, 0, 4, 0, None),
+                ("ASN-1", SHIRT, at("08:30"), 2, 2, 2, 0, 0, at("08:59:10")),
+                ("ASN-2", HAT, at("07:30"), 1, 0, 0, 1, 0, None),
+                ("ASN-2", SHIRT, at("07:30"), 1, 0, 0, 1, 0, None),
+            ],
+        ),
+        Case(parameters={"document": "ASN-3", "confidence": "0.9"}, columns="heard_units", rows=[(1,)]),
+    ],
+    "left-without-sale": [
+        Case(
+            columns="left_time gate gate_kind epc_hex gtin sales_without_epc_units verdict",
+            rows=[
+                (at("10:30:10"), "way-out", "exit", "AA04", SHIRT, 0, "unsold"),
+                (at("10:45:10"), "way-out", "exit", "BB03", JEANS, 2, "maybe sold"),
+                (at("09:29:10"), "dock-1", "dock", "BB04", JEANS, 1, "maybe sold"),
+            ],
+        ),
+        Case(
+            parameters={"minutes": "10", "gtin": JEANS},
+            columns="epc_hex verdict",
+            rows=[
+                ("BB04", "unsold"),
+                ("BB03", "maybe sold"),
+            ],
+        ),
+    ],
+    "fitting-room": [Case(columns="epc_hex", rows=[])],  # the store has none; test_fitting_rooms has
+    "at-the-till": [
+        Case(
+            columns="zone epc_hex gtin since_time minutes_there state sales_without_epc_units",
+            rows=[
+                ("till", "AA07", SHIRT, at("11:49"), 11.0, "sold", 0),
+                ("till", "GG01", GLOVES, at("10:00"), 120.0, "left behind", 0),
+            ],
+        ),
+        Case(parameters={"minutes": "180", "gtin": GLOVES}, columns="state", rows=[("waiting",)]),
     ],
     "unit-contents": [
         Case(
@@ -449,6 +521,25 @@ def test_a_lake_answers_as_the_tables_do(store: duckdb.DuckDBPyConnection, tmp_p
         create_views(connection, SITES)
         for name in QUESTIONS:
             assert ask(connection, name).to_pylist() == ask(store, name).to_pylist(), name
+
+
+def test_fitting_rooms() -> None:
+    """What is tried on, and what was left behind."""
+    site = Site(
+        id="s1",
+        zones=tuple(Zone(id=kind.value, kind=kind, polygon=((0.0, 0.0), (1.0, 0.0), (1.0, 1.0))) for kind in ZoneKind),
+    )
+    tried = [
+        *stays("AA01", SHIRT, "10:00", "sales_floor", "10:20", "fitting_room"),
+        *stays("AA02", SHIRT, "10:00", "sales_floor", "10:55", "fitting_room"),
+        *stays("AA03", SHIRT, "10:00", "sales_floor", "10:30", "fitting_room", "10:40", "sales_floor", "11:00"),
+    ]
+    with open_store({"locations": tried}, [site]) as connection:
+        rows = ask(connection, "fitting-room").select(["epc_hex", "minutes_there", "abandoned", "came_from_zone"])
+    assert [tuple(row.values()) for row in rows.to_pylist()] == [
+        ("AA01", 40.0, True, "sales_floor"),
+        ("AA02", 5.0, False, "sales_floor"),
+    ]
 
 
 def test_now_is_the_newest_event() -> None:

@@ -49,6 +49,7 @@ MODEL = GateModelFile(
     made="in a test",
     classes=CLASSES,
     floor_db=-70.0,
+    ceiling_db=-40.0,
     mean=(0.0, 1.0),
     scale=(1.0, 2.0),
     weights=((0.0,) * 5, (1.0,) * 5, (0.5,) * 5),
