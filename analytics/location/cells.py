@@ -10,6 +10,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from analytics.location.kernel import kernel
 from analytics.location.radio import RadioTables
 
 SHARE_TRUST = 2.0
@@ -31,9 +32,11 @@ _ZERO, _ONE, _HALF = np.float32(0.0), np.float32(1.0), np.float32(0.5)
 _LOG2_E = np.float32(math.log2(math.e))
 _C1, _C2, _C3, _C4 = (np.float32(c) for c in (0.69306369, 0.23945766, 0.05322541, 0.00683296))
 """2^x is 1 + C1 x + C2 x^2 + C3 x^3 + C4 x^4 for -1 <= x <= 0, to 3e-6."""
+_EXPONENT_MIN, _EXPONENT_OF_ONE, _EXPONENT_UNIT = np.float32(-100.0), np.float32(127.0), np.float32(2**23)
+"""A float32's exponent is written at its bit 23, plus 127. Worked out in float32, which holds it exactly."""
 
 
-@numba.njit(cache=True)
+@kernel
 def weigh_cells(  # noqa: PLR0917
     antennas: Int16s,
     weights: Floats32,
@@ -41,8 +44,8 @@ def weigh_cells(  # noqa: PLR0917
     law: RadioTables,
     cells: Floats32,
     powers: Int32s,
-) -> int:
-    """Weigh each cell by how well it explains a pile of evidence; return the likeliest.
+) -> None:
+    """Weigh each cell by how well it explains a pile of evidence.
 
     `cells` is filled with weights of which the largest is 1. `powers` is scratch. Sums run in a fixed order and
     exponentials are our own, so that the result is the same on every machine.
@@ -64,55 +67,98 @@ def weigh_cells(  # noqa: PLR0917
             for cell in range(len(cells)):
                 off = level - expected[cell]
                 cells[cell] += trust * shares[cell] - off * off * scale
-    top = _largest(cells)
-    best = 0
-    while cells[best] < top:
-        best += 1
-    _exponentiate(cells, top, powers)
-    return best
+    _exponentiate(cells, _largest(cells), powers)
 
 
-@numba.njit(cache=True)
+@kernel
 def _largest(values: Floats32) -> Number:
-    """Return the largest value: in four lanes, each waiting for itself only."""
-    one = two = three = four = values[0]
-    whole = len(values) // 4 * 4
-    for index in range(0, whole, 4):
-        one = max(one, values[index])
-        two = max(two, values[index + 1])
-        three = max(three, values[index + 2])
-        four = max(four, values[index + 3])
+    """Return the largest value: in eight lanes, each waiting for itself only."""
+    a = b = c = d = e = f = g = h = values[0]
+    whole = len(values) // 8 * 8
+    for index in range(0, whole, 8):
+        a, b = _larger(values[index], a), _larger(values[index + 1], b)
+        c, d = _larger(values[index + 2], c), _larger(values[index + 3], d)
+        e, f = _larger(values[index + 4], e), _larger(values[index + 5], f)
+        g, h = _larger(values[index + 6], g), _larger(values[index + 7], h)
     for index in range(whole, len(values)):
-        one = max(one, values[index])
-    return max(one, two, three, four)
+        a = _larger(values[index], a)
+    return max(a, b, c, d, e, f, g, h)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, inline="always")
+def _larger(one: Number, other: Number) -> Number:
+    """Return the larger of two, neither of them NaN: one instruction, unlike `max`."""
+    return max(other, one)
+
+
+@kernel
 def _exponentiate(values: Floats32, top: Number, powers: Int32s) -> None:
     """Replace values by exp(value - top), to 1e-5 relative; they are at most `top`. Written to be vectorised."""
     for index in range(len(values)):
-        exponent = max((values[index] - top) * _LOG2_E, np.float32(-100.0))
-        whole = np.int32(exponent)
-        part = exponent - np.float32(whole)  # -1 to 0, where the polynomial is 2^part
-        powers[index] = (whole + np.int32(127)) << np.int32(23)
+        exponent = _larger((values[index] - top) * _LOG2_E, _EXPONENT_MIN)
+        whole = np.float32(np.int32(exponent))
+        part = exponent - whole  # -1 to 0, where the polynomial is 2^part
+        powers[index] = np.int32((whole + _EXPONENT_OF_ONE) * _EXPONENT_UNIT)
         values[index] = _ONE + part * (_C1 + part * (_C2 + part * (_C3 + part * _C4)))
     scale = powers.view(np.float32)
     for index in range(len(values)):
         values[index] *= scale[index]
 
 
-@numba.njit(cache=True)
+@kernel
+def sum_lanes(values: Floats32) -> Number:
+    """Return the sum, in eight lanes of a fixed order."""
+    a = b = c = d = e = f = g = h = _ZERO
+    whole = len(values) // 8 * 8
+    for index in range(0, whole, 8):
+        a += values[index]
+        b += values[index + 1]
+        c += values[index + 2]
+        d += values[index + 3]
+        e += values[index + 4]
+        f += values[index + 5]
+        g += values[index + 6]
+        h += values[index + 7]
+    for index in range(whole, len(values)):
+        a += values[index]
+    return ((a + b) + (c + d)) + ((e + f) + (g + h))
+
+
+@kernel
+def sum_products(values: Floats32, others: Floats32) -> Number:
+    """Return the sum of the products, in eight lanes of a fixed order."""
+    a = b = c = d = e = f = g = h = _ZERO
+    whole = len(values) // 8 * 8
+    for index in range(0, whole, 8):
+        a += values[index] * others[index]
+        b += values[index + 1] * others[index + 1]
+        c += values[index + 2] * others[index + 2]
+        d += values[index + 3] * others[index + 3]
+        e += values[index + 4] * others[index + 4]
+        f += values[index + 5] * others[index + 5]
+        g += values[index + 6] * others[index + 6]
+        h += values[index + 7] * others[index + 7]
+    for index in range(whole, len(values)):
+        a += values[index] * others[index]
+    return ((a + b) + (c + d)) + ((e + f) + (g + h))
+
+
+@kernel
 def pool_zones(cells: Floats32, zone_cells: Int64s, factors: Floats32, zones: Floats32) -> int:
     """Sum cells to zones, as probabilities, each zone times its factor; return the likeliest cell."""
-    total, top, best = _ZERO, _ZERO, 0
+    total, top, most, best = _ZERO, _ZERO, _ZERO, 0
     for zone in range(len(zones)):
-        mass, factor = _ZERO, factors[zone]
+        mass, largest = _ZERO, _ZERO
         for cell in range(zone_cells[zone], zone_cells[zone + 1]):
             mass += cells[cell]
-            if cells[cell] * factor > top:
-                top, best = cells[cell] * factor, cell
-        zones[zone] = mass * factor
-        total += mass * factor
+            largest = _larger(cells[cell], largest)
+        zones[zone] = mass * factors[zone]
+        total += zones[zone]
+        if largest * factors[zone] > top:
+            top, most, best = largest * factors[zone], largest, zone
     for zone in range(len(zones)):
         zones[zone] /= total
-    return best
+    likeliest: int = zone_cells[best]
+    while cells[likeliest] < most:
+        likeliest += 1
+    return likeliest

@@ -10,11 +10,11 @@ Where kin do not keep together, counts are spread like the floor is, and say not
 have no kin.
 """
 
-import numba
 import numpy as np
 
 from analytics.location.cells import Floats32, Int32s, Int64s
 from analytics.location.items import ItemTable
+from analytics.location.kernel import kernel
 from analytics.location.tracks import Track, Tracks
 from analytics.steps.sgtin import articles_of
 
@@ -82,7 +82,7 @@ class Kin:
         return self.group.nbytes + self.counts.nbytes
 
 
-@numba.njit(cache=True)
+@kernel
 def weigh_kin(  # noqa: PLR0917 - kernels take their arrays one by one
     track: Track, group: int, counts: Int32s, area: Floats32, trust: float, factors: Floats32
 ) -> None:
@@ -114,7 +114,7 @@ def weigh_kin(  # noqa: PLR0917 - kernels take their arrays one by one
         factors[zone] = np.float32(1.0 - trust + trust * expected)
 
 
-@numba.njit(cache=True)
+@kernel
 def count_for(track: Track, group: int, counts: Int32s, zone: int, weight: float) -> None:
     """Let an item count for a zone from now on; with weight 0, for none."""
     parts = np.int32(weight * UNIT)

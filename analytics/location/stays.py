@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from analytics.location.arrivals import SIGN_OF_LIFE, WENT_DARK
 from analytics.location.cells import Floats32, Int16s, Int32s, Int64s, Number, pool_zones, weigh_cells
+from analytics.location.kernel import kernel
 from analytics.location.kin import KIN_TRUST_MOVED, count_for, weigh_kin
 from analytics.location.radio import RadioTables
 from analytics.location.tracks import TRACK, Track, Tracks, take_read
@@ -110,7 +111,7 @@ class Told(NamedTuple):
         )
 
 
-@numba.njit(cache=True)
+@kernel
 def pass_seconds(site: Site, clock: Clock, until_s: int) -> None:
     """Let whole seconds pass: count zones' waking time."""
     zones, readers = site.zone_reader.shape
@@ -146,6 +147,23 @@ def advance(  # noqa: PLR0917 - kernels take their arrays one by one
     cells = np.zeros(site.zone_cells[zones], dtype=np.float32)
     powers = np.zeros(len(cells), dtype=np.int32)
     belief = np.zeros((3, zones), dtype=np.float32)
+    return _advance(rows, start, stop, law, site, clock, items, told, cells, powers, belief)
+
+
+@kernel
+def _advance(  # noqa: PLR0917
+    rows: Rows,
+    start: int,
+    stop: int,
+    law: RadioTables,
+    site: Site,
+    clock: Clock,
+    items: Items,
+    told: Told,
+    cells: Floats32,
+    powers: Int32s,
+    belief: Floats32,
+) -> tuple[int, int]:
     count = 0
     for row in range(start, stop):
         if count + 2 > len(told.item):
@@ -178,7 +196,7 @@ def advance(  # noqa: PLR0917 - kernels take their arrays one by one
     return stop, count
 
 
-@numba.njit(cache=True)
+@kernel
 def believe(  # noqa: PLR0917
     track: Track,
     group: int,
@@ -205,7 +223,7 @@ def believe(  # noqa: PLR0917
             settled[zone] = (settled[zone] + odds * doubt[zone]) / (np.float32(1.0) + odds)
 
 
-@numba.njit(cache=True)
+@kernel
 def _decide(track: Track, item: Number, belief: Floats32, told: Told, count: int) -> int:
     """Open, end or restate the stay of an item whose belief is known; return how many rows are told now."""
     best = int(np.argmax(belief))
@@ -229,7 +247,7 @@ def _decide(track: Track, item: Number, belief: Floats32, told: Told, count: int
     return count
 
 
-@numba.njit(cache=True)
+@kernel
 def _left_us(track: Track) -> Number:
     """Return when an item left the zone that it is reported in.
 
@@ -241,13 +259,13 @@ def _left_us(track: Track) -> Number:
     return np.int64(track.settled_us if track.settled_us > track.from_us else track.last_us)
 
 
-@numba.njit(cache=True)
+@kernel
 def _log_odds(probability: float) -> float:
     bounded = min(max(probability, 1.0 - SURE), SURE)
     return math.log(bounded / (1.0 - bounded))
 
 
-@numba.njit(cache=True)
+@kernel
 def _tell(told: Told, count: int, item: Number, track: Track, until_us: Number, left_for: Number) -> int:  # noqa: PLR0917
     told.item[count] = item
     told.track[count] = track
@@ -256,7 +274,7 @@ def _tell(told: Told, count: int, item: Number, track: Track, until_us: Number, 
     return count + 1
 
 
-@numba.njit(cache=True)
+@kernel
 def _count_among_kin(track: Track, group: int, counts: Int32s, belief: Floats32) -> None:
     """Let an item that lies somewhere count for its likeliest zone."""
     best = int(np.argmax(belief))
@@ -272,6 +290,21 @@ def depart(  # noqa: PLR0917
     cells = np.zeros(site.zone_cells[len(site.area)], dtype=np.float32)
     powers = np.zeros(len(cells), dtype=np.int32)
     belief = np.zeros((3, len(site.area)), dtype=np.float32)
+    _depart(found, law, site, clock, items, told, cells, powers, belief)
+
+
+@kernel
+def _depart(  # noqa: PLR0917
+    found: Int32s,
+    law: RadioTables,
+    site: Site,
+    clock: Clock,
+    items: Items,
+    told: Told,
+    cells: Floats32,
+    powers: Int32s,
+    belief: Floats32,
+) -> None:
     for place in range(len(found)):
         item = found[place]
         track, group = items.tracks[item], items.group[item]
@@ -284,7 +317,7 @@ def depart(  # noqa: PLR0917
         _forget(track)
 
 
-@numba.njit(cache=True)
+@kernel
 def _forget(track: Track) -> None:
     """Make a track that of an item of which nothing is known."""
     track.from_us = track.last_us = track.settled_us = track.doubt_us = track.heard_alive_s = 0

@@ -22,7 +22,6 @@ moved are being carried. The belief about zones mixes the two piles by the odds.
 import math
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -32,8 +31,11 @@ from analytics.location.cells import (
     Int16s,
     Int32s,
     Number,
+    sum_lanes,
+    sum_products,
     weigh_cells,
 )
+from analytics.location.kernel import kernel
 from analytics.location.radio import RadioTables
 
 SETTLED_SLOTS = 10
@@ -119,7 +121,7 @@ _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 _LOG_STRAY = np.float32(math.log(STRAY_SHARE))
 
 
-@numba.njit(cache=True)
+@kernel
 def take_read(  # noqa: PLR0917 - kernels take their arrays one by one
     track: Track,
     antenna: int,
@@ -163,7 +165,6 @@ def take_read(  # noqa: PLR0917 - kernels take their arrays one by one
         remember(track.settled_antenna, track.settled_weight, track.settled_dbm, antenna, rssi, weight)
         return
     doubt_total = _ZERO
-    stray = _LOG_STRAY + law.newcomer[antenna, rssi_bin]
     slot = _slot_of(track.settled_antenna, track.settled_weight, antenna)
     if slot < 0 and total < FEW_READS:
         stay = _log_by_pile(
@@ -196,6 +197,10 @@ def take_read(  # noqa: PLR0917 - kernels take their arrays one by one
         )
     else:
         move = law.newcomer[antenna, rssi_bin]
+        if move <= stay:  # as nearly always: nothing more need be known
+            remember(track.settled_antenna, track.settled_weight, track.settled_dbm, antenna, rssi, weight)
+            return
+    stray = _LOG_STRAY + law.newcomer[antenna, rssi_bin]
     gain = weight * (_log_either(move, stray) - _log_either(stay, stray))
     if track.doubt_us == 0:
         if gain <= 0:
@@ -215,20 +220,20 @@ def take_read(  # noqa: PLR0917 - kernels take their arrays one by one
         _resolve(track)
 
 
-@numba.njit(cache=True)
+@kernel
 def _log_odds_before(settled_s: float, elapsed_s: float) -> Number:
     """Return the logarithm of the odds that an item has moved since its last read, before this one is looked at."""
     per_s = max(MOVES_SHAPE / (MOVES_S + max(settled_s, 0.0)), MOVES_PER_S_MIN)
     return np.float32(math.log(min(0.5, per_s * max(elapsed_s, GAP_S_MIN))))
 
 
-@numba.njit(cache=True)
+@kernel
 def _log_either(one: Number, other: Number) -> Number:
     """Return log(exp(one) + exp(other))."""
     return np.float32(max(one, other) + math.log1p(math.exp(-abs(one - other))))
 
 
-@numba.njit(cache=True)
+@kernel
 def _resolve(track: Track) -> None:
     """End a doubt: its reads join the settled ones, or take their place."""
     if track.odds > track.odds_before:
@@ -250,7 +255,7 @@ def _resolve(track: Track) -> None:
     track.doubt_us = 0
 
 
-@numba.njit(cache=True)
+@kernel
 def _fade(weights: Floats32, elapsed_s: float, age_s: float, longest_s: float) -> Number:
     """Let a pile of evidence decay; return what is left of it."""
     factor = np.float32(math.exp(-elapsed_s / min(max(age_s, FORGET_S_MIN), longest_s)))
@@ -261,7 +266,7 @@ def _fade(weights: Floats32, elapsed_s: float, age_s: float, longest_s: float) -
     return total
 
 
-@numba.njit(cache=True)
+@kernel
 def remember(  # noqa: PLR0917
     antennas: Int16s, weights: Floats32, means: Floats32, antenna: int, rssi: Number, weight: Number
 ) -> None:
@@ -284,7 +289,7 @@ def remember(  # noqa: PLR0917
         means[place] += (np.float32(rssi) - means[place]) * np.float32(weight) / weights[place]
 
 
-@numba.njit(cache=True)
+@kernel
 def _log_tail(off_db: Number, variance: Number) -> Number:
     """Return the logarithm of the density `off_db` away from the mean, up to a constant; 0 without RSSI."""
     if np.isnan(off_db):
@@ -292,7 +297,7 @@ def _log_tail(off_db: Number, variance: Number) -> Number:
     return np.float32(-0.5 * math.log(variance) - 2.5 * math.log1p(0.25 * off_db * off_db / variance))
 
 
-@numba.njit(cache=True)
+@kernel
 def _log_heard(  # noqa: PLR0917
     rssi: Number, heard: Number, heard_dbm: Number, total: Number, mean_dbm: Number, share: Number, law: RadioTables
 ) -> Number:
@@ -316,7 +321,7 @@ def _log_heard(  # noqa: PLR0917
     return np.float32(chance) + _log_tail(rssi - expected, fading + (1.0 - known) * place)
 
 
-@numba.njit(cache=True)
+@kernel
 def _slot_of(antennas: Int16s, weights: Floats32, antenna: int) -> int:
     """Return the slot of an antenna in a pile of evidence, -1 for none."""
     for slot in range(len(weights)):
@@ -325,7 +330,7 @@ def _slot_of(antennas: Int16s, weights: Floats32, antenna: int) -> int:
     return -1
 
 
-@numba.njit(cache=True)
+@kernel
 def _log_stay(track: Track, slot: int, antenna: int, rssi: Number, total: Number, law: RadioTables) -> Number:  # noqa: PLR0917
     """Return the log-density of a read if the item lies where it lay, which is in its likeliest cell."""
     heard, heard_dbm = _ZERO, _ZERO
@@ -335,7 +340,7 @@ def _log_stay(track: Track, slot: int, antenna: int, rssi: Number, total: Number
     return _log_heard(rssi, heard, heard_dbm, total, expected, share, law)
 
 
-@numba.njit(cache=True)
+@kernel
 def _log_by_pile(  # noqa: PLR0917
     antennas: Int16s,
     weights: Floats32,
@@ -350,13 +355,10 @@ def _log_by_pile(  # noqa: PLR0917
 ) -> Number:
     """Return the log-density of a read if the item is where a pile of evidence says, which may be in many cells."""
     weigh_cells(antennas, weights, means, law, cells, powers)
-    by_law, law_share, mass = _ZERO, _ZERO, _ZERO
-    densities, shares = law.likelihood[antenna, rssi_bin], law.share[antenna]
-    for cell in range(len(cells)):
-        mass += cells[cell]
-        by_law += cells[cell] * densities[cell]
-        law_share += cells[cell] * shares[cell]
+    mass = sum_lanes(cells)
     slot = _slot_of(antennas, weights, antenna)
     if slot >= 0:
+        law_share = sum_products(cells, law.share[antenna])
         return _log_heard(rssi, weights[slot], means[slot], total, means[slot], law_share / mass, law)
+    by_law = sum_products(cells, law.likelihood[antenna, rssi_bin])
     return np.float32(math.log(SHARE_PRIOR * by_law / mass / (total + SHARE_PRIOR) + 1e-12))
