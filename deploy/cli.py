@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.commands import data, devices, doctor, edge, evaluate, health, rebuild, simulate, stack
+from deploy.commands import data, devices, doctor, edge, evaluate, gate, health, rebuild, simulate, stack
 from deploy.kernel_cache import find_kernel_cache
 from deploy.logs import Log, LogFormat, log_settings
 from deploy.printing import say
@@ -38,6 +38,7 @@ doctor.add_to(app)
 evaluate.add_to(app)
 simulate.add_to(app)
 app.add_typer(devices.app, name="site")
+app.add_typer(gate.app, name="gate")
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature
