@@ -56,13 +56,22 @@ class _Running:
 def default_steps() -> list[Step[Any]]:
     """Return the jobs of the product, in the order in which they see a chunk."""
     from analytics.steps.aggregation import AggregationStep
+    from analytics.steps.counts import CountsStep
     from analytics.steps.device_health import DeviceHealthStep  # numba behind them: loaded where jobs run
     from analytics.steps.gate import GateStep
     from analytics.steps.inventory import InventoryStep
     from analytics.steps.location import LocationStep
     from analytics.steps.shelf import ShelfStep
 
-    return [LocationStep(), AggregationStep(), ShelfStep(), GateStep(), InventoryStep(), DeviceHealthStep()]
+    return [
+        LocationStep(),
+        AggregationStep(),
+        ShelfStep(),
+        GateStep(),
+        CountsStep(),
+        InventoryStep(),
+        DeviceHealthStep(),
+    ]
 
 
 class SitePipeline:

@@ -8,6 +8,8 @@ located  --stay closed, another opens------->  located
          --silent, nothing explains it------>  hidden    (still there with the probability of `silent_items`)
 hidden   --a sale or transfer explains it--->  gone
          --a day without a read------------->  gone
+any      --a counting pass hears it----------->  located   (nowhere in particular, unless fixed readers say where)
+hidden   --a counting pass does not hear it-->  hidden    (less likely still there, by the pass's recall)
 any      --sale or transfer names its EPC--->  sold      (no longer stock, wherever it is; a return ends that)
          --located again-------------------->  located   (whatever was assumed)
 ```
@@ -41,6 +43,7 @@ from analytics.steps.inventory_rows import InventoryRows, homes_of
 from analytics.steps.inventory_state import (
     AT_EXIT,
     BUSINESS,
+    COUNTED,
     ELSEWHERE,
     LOCATION,
     SHELF,
@@ -77,6 +80,11 @@ RECEIPT_LIMIT = 10_000
 """Units of one receipt that are looked for; more of one GTIN at once come in no store."""
 BOOK_LIMIT = 10**15
 """Book stock of a GTIN stays within this, either way: sums of a million of them still fit 64 bits."""
+COUNTED_US = 45 * 24 * 3600 * 1_000_000
+"""An item that only a counting pass has heard is taken to be there until a pass that should hear it does not, or so
+long."""
+PASSES_KEPT = 16
+"""Counting passes that an item's silence remembers."""
 SOLD_MEMORY_US = 30 * 24 * 3600 * 1_000_000
 """A sold EPC is remembered this long. Bounds the memory; an item that comes back later is stock again."""
 
@@ -90,7 +98,7 @@ _SIGNS = {
 }
 _DEPARTURES = (BusinessEventKind.SALE, BusinessEventKind.TRANSFER_OUT)
 _COMINGS = (BusinessEventKind.RETURN, BusinessEventKind.TRANSFER_IN)
-_EXIT, _MISPLACED, _FORGET_HIDDEN, _FORGET_SALE, _FORGET_DEPARTURE = range(5)
+_EXIT, _MISPLACED, _FORGET_HIDDEN, _FORGET_SALE, _FORGET_DEPARTURE, _FORGET_COUNTED = range(6)
 
 
 class InventoryStep:
@@ -107,6 +115,8 @@ class InventoryStep:
         state.pending.extend(_business_events(arrived))
         state.pending.extend(_shelf_events(arrived))
         state.pending.extend(_location_events(arrived))
+        state.pending.extend(_counted_events(arrived))
+        state.pending.extend(passage_events(arrived, site))
         due = [event for event in state.pending if event.time_us <= arrived.watermark_us]
         state.pending = [event for event in state.pending if event.time_us > arrived.watermark_us]
         due.sort(key=lambda event: (event.time_us, event.kind))
@@ -179,6 +189,18 @@ def _location_events(arrived: Arrived) -> list[Event]:
     ]
 
 
+def _counted_events(arrived: Arrived) -> list[Event]:
+    table = arrived.derived.get("counted")
+    if table is None:
+        return []
+    times = [table[name].cast("int64").to_pylist() for name in ("as_of_time", "last_heard_time")]
+    columns = [table[name].to_pylist() for name in ("epc_hex", "gtin", "heard", "recall")]
+    return [
+        Event(as_of_us, COUNTED, "", epc, gtin, None, int(heard), heard_us, recall=recall)
+        for as_of_us, heard_us, epc, gtin, heard, recall in zip(*times, *columns, strict=True)
+    ]
+
+
 def _bounded(quantity: int) -> int:
     return max(-BOOK_LIMIT, min(BOOK_LIMIT, quantity))
 
@@ -243,6 +265,13 @@ class _Work:
             self._check_misplaced(due)
         elif due.what == _FORGET_HIDDEN:
             self._give_up(due)
+        elif due.what == _FORGET_COUNTED:
+            item = state.items.get(due.key)
+            if item is not None and not item.zone and item.from_us == due.since_us:
+                if due.key not in state.sold:
+                    self._count(due.key, -1)
+                del state.items[due.key]
+                state.changed = True
         elif due.what == _FORGET_SALE:
             if state.sold.get(due.key) == due.since_us and due.key not in state.items:
                 del state.sold[due.key]
@@ -268,6 +297,8 @@ class _Work:
             self._take_business(event)
         elif event.kind == SHELF:
             state.shelf_units[event.key or ""] = event.quantity
+        elif event.kind == COUNTED:
+            self._take_counted(event)
         elif event.quantity == 0:
             self._open_stay(event)
         else:
@@ -347,6 +378,8 @@ class _Work:
             self._depart(event.gtin or "", departure_us)  # it explained nothing after all
         if event.gtin is not None:
             state.observed.add(event.gtin)
+        if epc not in state.sold:
+            self._count(epc, -1)  # where only a counting pass had heard it
         state.items[epc] = Item(event.gtin, zone, event.from_us)
         if epc not in state.sold:
             self._count(epc, 1)
@@ -374,11 +407,51 @@ class _Work:
         if epc not in state.sold:
             self._fall_silent(epc, item, event)
 
+    def _take_out(self, event: Event) -> None:
+        """Take in an item that went out through a gate that leads off the site, wherever it is located meanwhile."""
+        state, epc = self._state, event.key or ""
+        item = state.items.get(epc)
+        if item is None or item.from_us > event.until_us:
+            return
+        if epc not in state.sold:
+            self._count(epc, -1)
+            self._fall_silent(epc, Item(item.gtin, event.zone or "", item.from_us), event)
+        del state.items[epc]
+
+    def _take_counted(self, event: Event) -> None:
+        """Take in an item that a counting pass heard, or expected and did not hear."""
+        state, epc = self._state, event.key or ""
+        item = state.items.get(epc)
+        if event.quantity and item is None and epc not in state.sold:
+            self._end_silence(epc, event.from_us, returned=True)
+            departure_us = state.explained.pop(epc, None)
+            if departure_us is not None and departure_us > event.time_us - SALE_WINDOW_US:
+                state.reads.depart(-1.0, unread=0.0)
+                self._depart(event.gtin or "", departure_us)  # it explained nothing after all
+            if event.gtin is not None:
+                state.observed.add(event.gtin)
+            state.items[epc] = Item(event.gtin, "", event.from_us)
+            self._count(epc, 1)
+            self._remind(event.time_us + COUNTED_US, _FORGET_COUNTED, epc, event.from_us)
+        elif not event.quantity and item is not None and not item.zone:
+            if epc not in state.sold:
+                self._count(epc, -1)
+                self._hide(epc, item.gtin or "", Silence(event.from_us, event.time_us, False, [event.recall]))
+            del state.items[epc]
+        elif not event.quantity and item is None:
+            silence = state.hidden.get(event.gtin or "", {}).get(epc)
+            if silence is not None:
+                passes = [*silence.passes, event.recall][-PASSES_KEPT:]
+                state.hidden[event.gtin or ""][epc] = msgspec.structs.replace(silence, passes=passes)
+
+    def _hide(self, epc: str, gtin: str, silence: Silence) -> None:
+        self._state.hidden.setdefault(gtin, {})[epc] = silence
+        self._remind(silence.known_us + HIDDEN_US, _FORGET_HIDDEN, epc, silence.since_us)
+
     def _fall_silent(self, epc: str, item: Item, event: Event) -> None:
         state, gtin, since_us = self._state, item.gtin or "", event.until_us
-        at_exit = item.zone in self._exits
-        self._remind(event.time_us + HIDDEN_US, _FORGET_HIDDEN, epc, since_us)
-        state.hidden.setdefault(gtin, {})[epc] = Silence(since_us, event.time_us, at_exit)
+        at_exit = event.kind == GATE or item.zone in self._exits
+        self._hide(epc, gtin, Silence(since_us, event.time_us, at_exit))
         near = [at_us for at_us in state.departures.get(gtin, []) if abs(at_us - since_us) <= SALE_WINDOW_US]
         if near:
             nearest_us = min(near, key=lambda at_us: (abs(at_us - since_us), at_us))

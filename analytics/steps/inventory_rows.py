@@ -91,7 +91,7 @@ class InventoryRows:
             else None,
             "misplaced_quantity": sum(wrong.values()),
         }
-        for zone in sorted(zones):
+        for zone in sorted(zones.keys() - {""}):
             here = self._in_zone(zones[zone])
             yield {
                 **common,

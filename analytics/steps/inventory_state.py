@@ -8,7 +8,7 @@ from analytics.steps.silent_items import Silence, SilenceHistory
 
 VERSION = 3
 """Format version of the state."""
-BUSINESS, SHELF, LOCATION = 0, 1, 2
+BUSINESS, SHELF, LOCATION, COUNTED, GATE = range(5)
 """Kinds of event, in their order within one microsecond."""
 AT_EXIT, ELSEWHERE = "exit", "elsewhere"
 """Kinds of place that an item falls silent in."""
@@ -19,7 +19,7 @@ class Event(msgspec.Struct, array_like=True, frozen=True):
 
     time_us: int
     kind: int
-    """BUSINESS, SHELF or LOCATION: the order within one microsecond."""
+    """BUSINESS, SHELF, LOCATION, COUNTED or GATE: the order within one microsecond."""
     what: str
     """Business event kind; empty otherwise."""
     key: str | None
@@ -27,11 +27,14 @@ class Event(msgspec.Struct, array_like=True, frozen=True):
     gtin: str | None
     zone: str | None
     quantity: int
-    """Units; for a location row, 0 where it opens a stay and 1 where it closes one."""
+    """Units; for a location row, 0 where it opens a stay and 1 where it closes one; for a counted item, 1 where
+    heard."""
     from_us: int = 0
     until_us: int = 0
     moved: bool = False
     """A closing location row: whether the item went on to another zone."""
+    recall: float = 0.0
+    """A counted item that was not heard: the recall of the pass."""
 
 
 class Item(msgspec.Struct, array_like=True):
@@ -39,6 +42,7 @@ class Item(msgspec.Struct, array_like=True):
 
     gtin: str | None
     zone: str
+    """Empty where only a counting pass has heard it: it is there, and nobody knows where."""
     from_us: int
 
 

@@ -195,6 +195,44 @@ def _learnt(version: int, antenna: str | None, parameter: str, value: float, **c
     return row | columns
 
 
+def _count(name: str, clock: str, gtin: str | None, seen: int, **columns: Any) -> dict[str, Any]:
+    row = {
+        "site": "s1",
+        "pass": name,
+        "reader": "hand",
+        "from_time": at(clock),
+        "until_time": at(clock),
+        "passes": 1,
+        "gtin": gtin,
+        "seen_quantity": seen,
+        "estimate": seen + 2.0,
+        "estimate_low": float(seen),
+        "estimate_high": seen + 4.0,
+        "recall": 0.9,
+        "further_quantity": None if gtin else 1.5,
+        "missing_quantity": 1.0,
+        "as_of_time": at(clock),
+    }
+    return row | columns
+
+
+def _counted(name: str, clock: str, epc_hex: str, gtin: str | None, missing: float | None) -> dict[str, Any]:
+    return {
+        "site": "s1",
+        "pass": name,
+        "epc_hex": epc_hex,
+        "epc_uri": None,
+        "gtin": gtin,
+        "zone": None if missing is None else "floor.a",
+        "heard": missing is None,
+        "reads": 3 if missing is None else 0,
+        "last_heard_time": at("08:30"),
+        "missing_probability": missing or 0.0,
+        "recall": 0.9,
+        "as_of_time": at(clock),
+    }
+
+
 def _contained(parent: str, child: str, gtin: str | None, clock: str, until: str | None = None) -> dict[str, Any]:
     return {
         "site": "s1",
@@ -398,6 +436,19 @@ STORE: dict[str, list[dict[str, Any]]] = {
         _contained("DD01", "AA02", SHIRT, "09:01"),
         _contained("DD02", "DD01", None, "09:00"),
         _contained("DD02", "AA02", SHIRT, "09:01"),
+    ],
+    "counts": [
+        _count("hand-1", "09:20", None, 8),
+        _count("hand-1", "09:20", SHIRT, 5),
+        _count("hand-2", "09:40", None, 9, passes=2),
+    ],
+    "counted": [
+        _counted("hand-1", "09:20", "AA05", SHIRT, 0.95),
+        _counted("hand-1", "09:20", "EE01", SOCKS, 0.92),
+        _counted("hand-1", "09:20", "BB04", JEANS, 0.2),
+        _counted("hand-2", "09:40", "AA05", SHIRT, 0.99),
+        _counted("hand-2", "09:40", "EE01", SOCKS, None),
+        _counted("hand-2", "09:40", "BB04", JEANS, 0.5),
     ],
     "radio_laws": [
         _learnt(1, None, "path_loss_exponent", 2.4, prior_value=2.2, unit="1"),

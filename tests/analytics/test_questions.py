@@ -272,6 +272,8 @@ CASES: dict[str, list[Case]] = {
                 ("radio_laws", 6, at("11:00"), 3600.0, None, None),
                 ("passages", 12, at("11:44:20"), 940.0, None, None),
                 ("aggregations", 4, at("09:50"), 7800.0, None, None),
+                ("counts", 3, at("09:40"), 8400.0, None, None),
+                ("counted", 6, at("09:40"), 8400.0, None, None),
             ],
         ),
         Case(
@@ -403,6 +405,23 @@ CASES: dict[str, list[Case]] = {
             ],
         ),
         Case(parameters={"minutes": "180", "gtin": GLOVES}, columns="state", rows=[("waiting",)]),
+    ],
+    "counts": [
+        Case(
+            columns="pass from_time passes seen_quantity estimate recall further_quantity missing_quantity",
+            rows=[
+                ("hand-2", at("09:40"), 2, 9, 11.0, 0.9, 1.5, 1.0),
+                ("hand-1", at("09:20"), 1, 8, 10.0, 0.9, 1.5, 1.0),
+            ],
+        ),
+        Case(parameters={"gtin": SHIRT}, columns="pass seen_quantity further_quantity", rows=[("hand-1", 5, None)]),
+    ],
+    "surely-missing": [
+        Case(
+            columns="epc_hex gtin last_zone missing_probability pass", rows=[("AA05", SHIRT, "floor.a", 0.99, "hand-2")]
+        ),
+        Case(parameters={"probability": "0.3"}, columns="epc_hex", rows=[("AA05",), ("BB04",)]),
+        Case(parameters={"probability": "0.3", "gtin": JEANS}, columns="epc_hex", rows=[("BB04",)]),
     ],
     "unit-contents": [
         Case(

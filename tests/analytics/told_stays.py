@@ -36,7 +36,8 @@ class ToldStays:
         batch = arrived.batches.get("reads")
         if batch is not None:
             columns = [batch[name].to_pylist() for name in ("epc_hex", "antenna", "read_count")]
-            state.pending += list(zip(arrived.effective_us["reads"].tolist(), *columns, strict=True))
+            told = zip(arrived.effective_us["reads"].tolist(), *columns, strict=True)
+            state.pending += [row for row in told if row[2] is not None]  # reads without antenna say nothing of places
         due = sorted((row for row in state.pending if row[0] <= arrived.watermark_us), key=lambda row: row[0])
         state.pending = [row for row in state.pending if row[0] > arrived.watermark_us]
         rows = [row for told in due for row in self._told(state, told, site)]

@@ -20,7 +20,7 @@ TABLES = ("reads", "readings", "device_events", "business_events", "rejects", "l
 SITE = "store-tiny"
 """The simulated site."""
 
-DERIVED = {"locations", "inventory", "shelves", "alerts", "radio_laws", "passages", "aggregations"}
+DERIVED = {"locations", "inventory", "shelves", "alerts", "radio_laws", "passages", "aggregations", "counts", "counted"}
 """Tables without an edge log's identity."""
 
 
@@ -54,7 +54,7 @@ def _check_rebuilt(folder: Path, site: Path, kafka: LocalKafka) -> None:
     run("rebuild", "--site", site, "--data", folder / "kafka", "--into", folder / "from-edge-log")
     servers = ("--kafka", kafka.bootstrap_servers)
     run("rebuild", "--site", site, "--data", folder / "kafka", "--into", folder / "from-kafka", *servers)
-    for table in (*TABLES, "alerts", "radio_laws", "passages", "aggregations"):
+    for table in (*TABLES, "alerts", "radio_laws", "passages", "aggregations", "counts", "counted"):
         sql = f"SELECT * FROM {table} WHERE {_mine(folder / 'kafka', table)} ORDER BY ALL"
         live = query(folder / "kafka", sql)
         for rebuilt in ("from-edge-log", "from-kafka"):
