@@ -38,6 +38,7 @@ from analytics import accuracy
 from analytics.schemas import ALERTS, INVENTORY
 from analytics.step import Arrived, Outputs
 from analytics.steps.derived import table_of
+from analytics.steps.gate_events import passage_events
 from analytics.steps.identity import identify
 from analytics.steps.inventory_rows import InventoryRows, homes_of
 from analytics.steps.inventory_state import (
@@ -45,6 +46,7 @@ from analytics.steps.inventory_state import (
     BUSINESS,
     COUNTED,
     ELSEWHERE,
+    GATE,
     LOCATION,
     SHELF,
     VERSION,
@@ -299,6 +301,8 @@ class _Work:
             state.shelf_units[event.key or ""] = event.quantity
         elif event.kind == COUNTED:
             self._take_counted(event)
+        elif event.kind == GATE:
+            self._take_out(event)
         elif event.quantity == 0:
             self._open_stay(event)
         else:
