@@ -28,6 +28,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from analytics.location import arrivals, learning, radio, stays, tracks
+from analytics.location.carried import Carried
 from analytics.location.items import ItemTable
 from analytics.location.kin import Kin
 from analytics.location.map_change import MapMark, closing_rows, mark_of
@@ -77,6 +78,8 @@ class LocationState:
     """What is believed about each item, by number; some spare ones at the end."""
     pending: PendingRows = field(default_factory=lambda: PendingRows(arrivals.EMPTY))
     """Rows that wait for the watermark."""
+    carried: Carried = field(default_factory=Carried)
+    """What readers that are carried about have heard."""
     closing: list[dict[str, Any]] = field(default_factory=list)
     """Rows that close the stays of an older map; they go out with the next chunk."""
 
@@ -126,6 +129,7 @@ class LocationStep:
         if state.places.zones == 0 or not state.places.antennas:
             return state, closing
         state.pending.add(_new_rows(arrived, state))
+        state.carried.add(arrived, site)
         _make_room(state)
         rows = StayRows(site.id, state.places, state.table)
         _run(state, state.pending.take(arrived.watermark_us), arrived.watermark_us, rows, int(site.departed_after_s))
@@ -148,6 +152,7 @@ class LocationStep:
         marks: dict[str, int | float | str | bool | None] = {
             "map": _json(mark_of(state.places)),
             "closing": _json(state.closing),
+            "carried": _json([state.carried.waiting, state.carried.heard_s]),
         }
         return pack(_VERSION, marks, arrays)
 
@@ -163,6 +168,8 @@ class LocationStep:
         state.table = ItemTable.restore(arrays["item_text"], arrays["item_ends"])
         state.tracks = np.frombuffer(arrays["tracks"].tobytes(), dtype=tracks.TRACK).copy()
         state.pending = PendingRows({name: arrays[f"pending.{name}"] for name in arrivals.EMPTY})
+        waiting, heard_s = msgspec.json.decode(str(values.get("carried") or "[[],{}]"))
+        state.carried = Carried(waiting, heard_s)
         state.law = radio.RadioLaw(level_db=arrays["level_db"], offset_db=arrays["offset_db"])
         state.tables = radio.tabulate(state.places, state.law)
         state.lessons = learning.Lessons(
@@ -271,11 +278,16 @@ def _close_silent(
     state: LocationState, patience_s: npt.NDArray[np.int64], departed_after_s: int, rows: StayRows
 ) -> None:
     """Close the stays of items that have not been heard for too long, and forget what was believed of them."""
+    mark_s = state.tick_s
+    state.carried.pass_until(mark_s, departed_after_s)
     held = state.tracks[: len(state.table)]
     silent_s = state.clock.zone_alive_s[held["zone"]] - held["heard_alive_s"]
     found = np.flatnonzero((held["zone"] >= 0) & (silent_s >= patience_s[held["zone"]]))
     used_to_be_s = np.minimum(EXIT_SILENCE_GAPS * held["gap_s"][found], departed_after_s)
     found = found[silent_s[found] >= used_to_be_s]
+    if len(found) and state.carried.heard_s:
+        epcs = state.table.epcs_of(found.astype(np.int32)).to_pylist()
+        found = found[state.carried.silent(epcs, patience_s[held["zone"][found]], mark_s)]
     if not len(found):
         return
     told = stays.Told.room(len(found))

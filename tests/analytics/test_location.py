@@ -1,5 +1,6 @@
 """Where items are: each rule of the location step on a small store whose reads are said line by line."""
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -249,6 +250,37 @@ def test_a_reader_that_the_site_file_gives_no_antennas_locates_nothing() -> None
     for number in range(20):
         said.read(2.0 * number, reader="sled", rssi_dbm=-52.0, epc_hex=SGTIN)
     assert rows_of(said.mark(50)) == []
+
+
+MOBILE = replace(SITE, readers=(*SITE.readers[:2], replace(SITE.readers[2], mobile=True)))
+
+
+def carried_about(until: float) -> Sayings:
+    """An item that the ceiling stops hearing after a minute, while a handheld hears it now and then."""
+    said = keep_alive(hear(Sayings(), 0, 0, 60), 60, 600, "r1", "r2")
+    for number in range(int((until - 60) / 50)):
+        said.read(100 + 50.0 * number, reader="sled", rssi_dbm=-40.0, epc_hex=SGTIN)
+    rows = sorted(said.rows["reads"] + said.rows["device_events"], key=lambda row: row["received_time"])
+    for offset, row in enumerate(rows, 1):
+        row["edge_offset"] = offset
+    said.offset = len(rows)
+    return said.mark(620)
+
+
+def test_what_a_mobile_reader_hears_is_there_and_where_it_was() -> None:
+    """Departure comes after 120 s of silence: of the ceiling alone, or of the handheld too."""
+    gone = [row["as_of_time"].timestamp() * 1e6 for row in rows_of(carried_about(300)) if row["until_time"]]
+    spared = [row["as_of_time"].timestamp() * 1e6 for row in rows_of(carried_about(300), MOBILE) if row["until_time"]]
+    assert gone == [us(180.0)]
+    assert spared == [us(370.0)]
+    assert {row["zone"] for row in rows_of(carried_about(600), MOBILE)} == {"denim"}
+    assert [row for row in rows_of(carried_about(600), MOBILE) if row["until_time"]] == []
+
+
+@LAWS
+@given(cut_points(carried_about(300).chunk()))
+def test_the_laws_with_a_mobile_reader(offsets: list[int]) -> None:
+    check_step(LocationStep(), MOBILE, carried_about(300).chunk(), offsets)
 
 
 def test_linear_rssi_counts_in_decibels_of_its_own() -> None:
