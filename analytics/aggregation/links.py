@@ -32,12 +32,15 @@ from collections.abc import Iterable
 
 import msgspec
 
-PRIOR_LOG_ODDS = math.log(0.5)
-"""Before any trip: of three things beside a logistic unit that moves, one is in it."""
+PRIOR_LOG_ODDS = math.log(0.25)
+"""Before any trip: of five things beside a logistic unit that moves, one is in it."""
 SHARED_RIDE = 0.1
 """Share of what travels with a logistic unit, at the same time and to the same zone, without being in it."""
-ARRIVAL_SPREAD_S = 8.0
-"""Mean difference of the times at which two things that travel together are first read in a zone (Laplace)."""
+APPEARED_TOGETHER = 0.5
+"""The same of things that come onto the site, or are heard again, at the same time: a whole delivery does."""
+ARRIVAL_SPREAD_S = 20.0
+"""Mean difference of the times since which two things that travel together are located in a zone (Laplace). Those times
+are known to some seconds only, and must not tell two cartons of one load apart by themselves."""
 MATCH_S = 30.0
 """A difference of more than this is no common trip."""
 OTHER_ORIGIN = 0.2
@@ -45,7 +48,7 @@ OTHER_ORIGIN = 0.2
 TRIP_US = 60_000_000
 """Zones that are entered within this time belong to one trip, which counts once: by the best of them."""
 APART_LOG_ODDS = 1.5
-APART_S = 30.0
+APART_S = 15.0
 """Seconds in which the log-odds of "still in it" fall by one, while two things are surely in different zones."""
 
 
@@ -99,16 +102,18 @@ def first_link(came_us: int, gain: float) -> Link:
     return Link(log_odds=PRIOR_LOG_ODDS + gain, trips=1, trip_us=came_us, trip_gain=gain, from_us=came_us)
 
 
-def trip_gain(difference_s: float, background_per_s: float, *, same_origin: bool) -> float:
+def trip_gain(difference_s: float, background_per_s: float, *, same_origin: bool, appeared: bool = False) -> float:
     """Return what a common move into a zone adds to the log-odds.
 
     Args:
         difference_s: Between the times at which the two came.
         background_per_s: Chance per second that an item of this zone has come by itself.
         same_origin: Whether both came from the same zone.
+        appeared: Whether either came from nowhere.
     """
     density = math.exp(-abs(difference_s) / ARRIVAL_SPREAD_S) / (2.0 * ARRIVAL_SPREAD_S)
-    gain = math.log(density / (SHARED_RIDE * density + background_per_s))
+    by_chance = APPEARED_TOGETHER if appeared else SHARED_RIDE
+    gain = math.log(density / (by_chance * density + background_per_s))
     return gain if same_origin else gain + math.log(OTHER_ORIGIN)
 
 

@@ -8,6 +8,7 @@ somebody watching had been told by then: from the row's `as_of_time` on, until t
 * recall after the first move: the same, counting a pair's time from the first true move of its parent to another zone
   on, before which nothing but lying side by side could tell;
 * found: the share of true pairs that moved to another zone together at least once of which it was ever said;
+* in hindsight: precision and recall after the first move of the finished table, by `from_time` and `until_time`;
 * delay of an end: from the instant at which a child was taken out until it was told, over pairs that were said then.
 """
 
@@ -49,6 +50,8 @@ class AggregationScore:
     precision: float | None
     recall: float | None
     recall_after_move: float | None
+    precision_in_hindsight: float | None
+    recall_after_move_in_hindsight: float | None
     found_share: float | None
     end_delay_s_median: float | None
     end_delay_s_p95: float | None
@@ -92,6 +95,7 @@ def compare_aggregations(rows: pa.Table, truth: pa.Table, stays: pa.Table) -> Ag
     moved_us = {pair: _first_move(entries.get(pair[0], []), spans) for pair, spans in true.items()}
     after = {pair: _clipped(spans, moved_us[pair]) for pair, spans in true.items() if moved_us[pair] is not None}
     both, both_after = _overlap(said, true), _overlap(said, after)
+    table = _in_hindsight(rows, end_us)
     delays = [delay for pair, spans in true.items() for delay in _end_delays(spans, said.get(pair, []), end_us)]
     return AggregationScore(
         true_pairs=len(true),
@@ -100,6 +104,8 @@ def compare_aggregations(rows: pa.Table, truth: pa.Table, stays: pa.Table) -> Ag
         precision=_share(both, _length(said)),
         recall=_share(both, _length(true)),
         recall_after_move=_share(both_after, _length(after)),
+        precision_in_hindsight=_share(_overlap(table, true), _length(table)),
+        recall_after_move_in_hindsight=_share(_overlap(table, after), _length(after)),
         found_share=_share(sum(_overlap({p: said.get(p, [])}, {p: after[p]}) > 0 for p in after), len(after)),
         end_delay_s_median=float(np.median(delays)) if delays else None,
         end_delay_s_p95=float(np.percentile(delays, 95)) if delays else None,
@@ -127,6 +133,15 @@ def _said(rows: pa.Table, end_us: int) -> Spans:
             spans.append((pair, began.pop(pair), at_us))
     spans += [(pair, from_us, end_us) for pair, from_us in began.items()]
     return _merged((pair, from_us, min(until_us, end_us)) for pair, from_us, until_us in spans)
+
+
+def _in_hindsight(rows: pa.Table, end_us: int) -> Spans:
+    """Return when each pair was one by the finished table: the last revision of each row."""
+    last: dict[tuple[Pair, int], int] = {}
+    for row in rows.select(["parent_epc_hex", "child_epc_hex", "from_time", "until_time"]).to_pylist():
+        key = (row["parent_epc_hex"], row["child_epc_hex"]), _us(row["from_time"])
+        last[key] = end_us if row["until_time"] is None else _us(row["until_time"])
+    return _merged((pair, from_us, until_us) for (pair, from_us), until_us in last.items())
 
 
 def _us(time: object) -> int:

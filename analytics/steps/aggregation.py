@@ -31,14 +31,14 @@ from devices.site.model import Site
 
 GRID_US = 10_000_000
 """Rows are worked through, and told, on this grid of event time."""
-OPEN_PROBABILITY = 0.8
+OPEN_PROBABILITY = 0.6
 """A containment that is this likely gets a row,"""
 CLOSE_PROBABILITY = 0.2
 """and its last one when it has become this unlikely."""
 RESTATE_LOG_ODDS = 1.0
 """A containment whose log-odds have changed by this much since its last row gets another one."""
 BACKGROUND_US = 60_000_000
-"""How many things come into a zone by themselves is counted over this long before,"""
+"""How many things come into a zone by themselves, without a logistic unit, is counted over this long before,"""
 BACKGROUND_GAP_US = 15_000_000
 """up to this long before what is looked at: its own company comes later than that."""
 WARM_UP_US = 300_000_000
@@ -179,11 +179,16 @@ class _Work:
         if not company:
             return
         before_us = came.time_us - BACKGROUND_GAP_US
-        alone = sum(before_us - BACKGROUND_US <= other.time_us < before_us and not other.level for other in lately)
-        background = (alone + 0.1) / state.items_in[came.zone] / (BACKGROUND_US * 1e-6)
+        alone = sum(
+            before_us - BACKGROUND_US <= other.time_us < before_us and not other.level and other.epc not in state.links
+            for other in lately
+        )
+        background = (alone + 0.1) / (state.items_in[came.zone] + 10) / (BACKGROUND_US * 1e-6)
         for other in company.values():
             difference_s = (came.time_us - other.time_us) * 1e-6
-            gain = trip_gain(difference_s, background, same_origin=came.origin == other.origin)
+            same = came.origin == other.origin
+            appeared = not (came.origin and other.origin)
+            gain = trip_gain(difference_s, background, same_origin=same or appeared, appeared=appeared)
             parent, child = (came, other) if came.level > other.level else (other, came)
             self._travelled(parent.epc, child.epc, min(came.time_us, other.time_us), gain)
 
