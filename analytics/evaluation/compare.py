@@ -73,6 +73,8 @@ class Report:
     """Labels of the confusion tables: not here, the site's zones, elsewhere."""
     scores: tuple[Score, ...]
     """One an estimator, ours first."""
+    turned: tuple[tuple[float, Score], ...] = ()
+    """Ours at other settings of `move_sensitivity`, where that was asked for: setting and score."""
 
     def score(self, name: str) -> Score:
         """Return the score of an estimator by its name."""
@@ -81,7 +83,9 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain values that JSON can hold."""
         report = asdict(self)
-        for score, plain in zip(self.scores, report["scores"], strict=True):
+        scores = [*self.scores, *(score for _, score in self.turned)]
+        plains = [*report["scores"], *(plain for _, plain in report["turned"])]
+        for score, plain in zip(scores, plains, strict=True):
             plain["moves"]["missed_share"] = score.moves.missed_share
         return report
 
@@ -92,6 +96,7 @@ def evaluate(
     truth: pa.Table,
     *,
     baselines: Mapping[str, Estimator] = BASELINES,
+    sensitivities: Iterable[float] = (),
     clock: Callable[[], float] | None = None,
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
@@ -102,6 +107,7 @@ def evaluate(
         chunks: A capture's publications, decoded, in edge order.
         truth: Where every item was, in `analytics.truth.TRUTH` form.
         baselines: What to compare with, by name.
+        sensitivities: Settings of `move_sensitivity` at which ours is scored beside the site's own.
         clock: Seconds of a steady clock, for durations.
         on_progress: Told what is being run.
 
@@ -113,8 +119,8 @@ def evaluate(
     on_progress(OURS)
     source = _Metered(chunks, tell)
     began = tell()
-    run = run_location(site, source)
-    took_s = tell() - began - source.spent_s if clock else None
+    run = run_location(site, source, sensitivities=sensitivities)
+    took_s = tell() - began - source.spent_s if clock and not run.turned else None
     true = Timeline.of(frame, truth)
     scores = [
         score(OURS, true, stays_as_said(run.locations, site), duration_s=took_s),
@@ -138,6 +144,10 @@ def evaluate(
         on_site_item_hours=sum(sum(row) for row in scores[0].confusion_item_hours[1:]),
         zones=("not here", *frame.zones, "elsewhere"),
         scores=tuple(scores),
+        turned=tuple(
+            (value, score(f"{OURS} at {value:g}", true, stays_as_said(locations, site)))
+            for value, locations in run.turned.items()
+        ),
     )
 
 

@@ -9,14 +9,15 @@ Two readings of the same rows are compared, since both are asked for:
 """
 
 import tempfile
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analytics.evaluation.sensitivity import Turned
 from analytics.schemas import LOCATIONS
 from analytics.stays import STAYS
 from analytics.steps.arrival import ArrivalStep
@@ -48,15 +49,19 @@ class LocationRun:
     """Corrected reads without repeats, in the order received: what baselines are run on."""
     locations: pa.Table
     """Rows of the `locations` table, in the order they came out."""
+    turned: Mapping[float, pa.Table] = field(default_factory=dict)
+    """The same at other sensitivities to moves, by sensitivity, where that was asked for."""
 
 
-def run_location(site: Site, chunks: Iterable[Chunk]) -> LocationRun:
+def run_location(site: Site, chunks: Iterable[Chunk], *, sensitivities: Iterable[float] = ()) -> LocationRun:
     """Run the arrival and the location step over chunks, as the runners do.
 
     Args:
         site: The site.
         chunks: Decoded publications in edge order; those of other sites are passed over.
+        sensitivities: Further sensitivities to moves at which location is run beside the site's own.
     """
+    turned = Turned(site, sensitivities)
     arrival, location = ArrivalStep(), LocationStep()
     arrival_state, location_state = arrival.initial(site), location.initial(site)
     reads = _ReadsAside()
@@ -68,9 +73,11 @@ def run_location(site: Site, chunks: Iterable[Chunk]) -> LocationRun:
         location_state, outputs = location.step(location_state, arrived, site)
         if "locations" in outputs:
             rows.append(outputs["locations"])
+        turned.take(arrived)
     return LocationRun(
         reads=reads.table(),
         locations=pa.concat_tables([LOCATIONS.empty_table(), *rows]),
+        turned=turned.locations(),
     )
 
 

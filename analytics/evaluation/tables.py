@@ -50,6 +50,23 @@ def confusion_table(report: Report, name: str) -> Table:
     return table
 
 
+def sensitivity_table(report: Report) -> Table:
+    """Return what turning `move_sensitivity` would do: a row a setting."""
+    table = Table(title=f"{report.site}: what move_sensitivity trades", title_justify="left")
+    columns: tuple[tuple[str, Callable[[Score], str]], ...] = (
+        ("false moves per item-hour", lambda s: _number(s.false_moves_per_item_hour, 3)),
+        ("moves found", lambda s: _percent(None if s.moves.missed_share is None else 1.0 - s.moves.missed_share)),
+        ("delay, median", lambda s: _seconds(s.moves.delay_s_median)),
+        ("p95", lambda s: _seconds(s.moves.delay_s_p95)),
+        ("right zone", lambda s: _percent(s.right_zone_share)),
+    )
+    for name in ("move_sensitivity", *(name for name, _ in columns)):
+        table.add_column(name, justify="right")
+    for value, score in report.turned:
+        table.add_row(f"{value:g}", *(measure(score) for _, measure in columns))
+    return table
+
+
 def reliability_table(report: Report, name: str) -> Table | None:
     """Return stated confidence beside how often it was right; `None` where none is stated."""
     calibration = report.score(name).calibration

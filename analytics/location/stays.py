@@ -15,6 +15,7 @@ from analytics.location.arrivals import SIGN_OF_LIFE, WENT_DARK
 from analytics.location.cells import Floats32, Int16s, Int32s, Int64s, Number, pool_zones, weigh_cells
 from analytics.location.kernel import kernel
 from analytics.location.kin import KIN_TRUST_MOVED, count_for, weigh_kin
+from analytics.location.policy import Policy
 from analytics.location.radio import RadioTables
 from analytics.location.tracks import TRACK, Track, Tracks, take_read
 
@@ -22,14 +23,12 @@ OPEN_PROBABILITY = 0.9
 """An item's first stay opens as soon as one zone is this likely,"""
 OPEN_AFTER_US = 15_000_000
 """or with the first read this long after its first."""
-MOVED_PROBABILITY = 0.65
-"""A stay ends when another zone is this likely, while the item moves or within `MOVING_US` of it;"""
-REVISED_PROBABILITY = 0.9
-"""and when another zone is this likely without any move: the first estimate was wrong, or the radio law is."""
 MOVING_US = 60_000_000
 """How long after a move a zone may still be found wanting: where things come to rest shows within some reads."""
+ARRIVED_US = 8_000_000
+"""For this long after a move an item may well be carried on, and a zone that it passes look like its own;"""
 NEW_US = 30_000_000
-"""For this long after a move the belief is worked out after every read,"""
+"""for this long after a move the belief is worked out after every read,"""
 LOOK_US = 16_000_000
 """and then every so often: it changes little by a read."""
 KIN_US = 6_000_000
@@ -126,7 +125,15 @@ def pass_seconds(site: Site, clock: Clock, until_s: int) -> None:
 
 @numba.njit(cache=True)
 def advance(  # noqa: PLR0917 - kernels take their arrays one by one
-    rows: Rows, start: int, stop: int, law: RadioTables, site: Site, clock: Clock, items: Items, told: Told
+    rows: Rows,
+    start: int,
+    stop: int,
+    law: RadioTables,
+    site: Site,
+    policy: Policy,
+    clock: Clock,
+    items: Items,
+    told: Told,
 ) -> tuple[int, int]:
     """Take in rows, in order.
 
@@ -136,6 +143,7 @@ def advance(  # noqa: PLR0917 - kernels take their arrays one by one
         stop: The first not to take in.
         law: The radio law.
         site: The site.
+        policy: How sure a move has to be.
         clock: Changed.
         items: Changed.
         told: Filled from its beginning.
@@ -147,7 +155,7 @@ def advance(  # noqa: PLR0917 - kernels take their arrays one by one
     cells = np.zeros(site.zone_cells[zones], dtype=np.float32)
     powers = np.zeros(len(cells), dtype=np.int32)
     belief = np.zeros((3, zones), dtype=np.float32)
-    return _advance(rows, start, stop, law, site, clock, items, told, cells, powers, belief)
+    return _advance(rows, start, stop, law, site, policy, clock, items, told, cells, powers, belief)
 
 
 @kernel
@@ -157,6 +165,7 @@ def _advance(  # noqa: PLR0917
     stop: int,
     law: RadioTables,
     site: Site,
+    policy: Policy,
     clock: Clock,
     items: Items,
     told: Told,
@@ -187,7 +196,7 @@ def _advance(  # noqa: PLR0917
         if track.zone < 0 or doubted or track.doubt_us > 0 or fresh or track.last_us // LOOK_US != looked:
             believe(track, items.group[item], items.counts, law, site, cells, powers, belief)
             before = count
-            count = _decide(track, item, belief[0], told, count)
+            count = _decide(track, item, belief[0], policy, told, count)
             if count > before:
                 track.heard_alive_s = clock.zone_alive_s[track.zone]
                 for place in range(before, count):
@@ -224,7 +233,7 @@ def believe(  # noqa: PLR0917
 
 
 @kernel
-def _decide(track: Track, item: Number, belief: Floats32, told: Told, count: int) -> int:
+def _decide(track: Track, item: Number, belief: Floats32, policy: Policy, told: Told, count: int) -> int:  # noqa: PLR0917
     """Open, end or restate the stay of an item whose belief is known; return how many rows are told now."""
     best = int(np.argmax(belief))
     surest, now = belief[best], track.zone
@@ -233,8 +242,9 @@ def _decide(track: Track, item: Number, belief: Floats32, told: Told, count: int
             return count
         track.zone, track.stated, track.revision = best, surest, 0
         return _tell(told, count, item, track, 0, -1)
-    moving = track.odds > 0 or (track.moved > 0 and track.last_us - track.settled_us < MOVING_US)
-    if best != now and surest >= (MOVED_PROBABILITY if moving else REVISED_PROBABILITY):
+    since_us = track.last_us - track.settled_us
+    moving = track.odds > 0 or (track.moved > 0 and since_us < MOVING_US)
+    if best != now and surest >= _asked(policy, track.odds > 0, moving, since_us):
         until_us = max(_left_us(track), track.from_us + 1)
         track.revision += 1
         count = _tell(told, count, item, track, until_us, best)
@@ -245,6 +255,16 @@ def _decide(track: Track, item: Number, belief: Floats32, told: Told, count: int
         track.revision += 1
         return _tell(told, count, item, track, 0, -1)
     return count
+
+
+@kernel
+def _asked(policy: Policy, in_doubt: bool, moving: bool, since_us: Number) -> float:  # noqa: FBT001  # kernels know no keywords
+    """Return how likely another zone has to be."""
+    if in_doubt:
+        return policy.in_doubt
+    if not moving:
+        return policy.revised
+    return policy.arrived if since_us < ARRIVED_US else policy.moved
 
 
 @kernel

@@ -54,7 +54,7 @@ MOVES_PER_S_MIN = 1.0 / 7200.0
 """But nothing lies for ever: the chance falls no lower than this."""
 GAP_S_MIN = 1.0
 """A read's own share in that chance is that of the time since the last one, and of this at least."""
-GIVEN_UP = 2.0
+GIVEN_UP = 1.0
 """A doubt is given up when its odds have fallen this far, as a logarithm, below where it began: not at once, since two
 antennas may have to be heard twice each before their reads, unlikely one by one, support each other."""
 DOUBT_US = 10_000_000
@@ -77,7 +77,7 @@ INDEPENDENT_S = 0.25
 SHARE_PRIOR = 8.0
 """Weight, in reads, of the law's shares of the antennas beside the shares that an item shows: readers take turns and
 tags keep quiet for a while, so that shares jump about more than chance would have it."""
-FEW_READS = 15.0
+FEW_READS = 8.0
 """Weight of settled reads below which they leave open in which cell the item lies: what they say of an antenna that has
 not heard it yet is then worked out over all cells. Else each antenna that comes to its turn would look like a move."""
 STRAY_SHARE = 0.05

@@ -34,6 +34,7 @@ from analytics.location.kin import Kin
 from analytics.location.map_change import MapMark, closing_rows, mark_of
 from analytics.location.pending import Column, PendingRows
 from analytics.location.places import Places, map_site
+from analytics.location.policy import Policy, policy_of
 from analytics.location.stay_rows import StayRows
 from analytics.schemas import LOCATIONS
 from analytics.step import Arrived, Outputs
@@ -62,6 +63,8 @@ class LocationState:
     """The site's map; follows from the site file."""
     site: stays.Site
     """The same, as kernels need it."""
+    policy: Policy
+    """How sure a move has to be, as the site file says."""
     law: radio.RadioLaw
     """The radio law in force."""
     tables: radio.RadioTables
@@ -112,6 +115,7 @@ class LocationStep:
                 zone_reader=places.zone_reader,
                 antenna_reader=places.antenna_reader,
             ),
+            policy=policy_of(site.location),
             law=law,
             tables=radio.tabulate(places, law),
             lessons=learning.Lessons.none(places),
@@ -263,7 +267,9 @@ def _take_in(state: LocationState, taken: stays.Rows, start: int, stop: int, row
     items = stays.Items(tracks=state.tracks, group=state.kin.group, counts=state.kin.counts)
     told = stays.Told.room(min(ROWS_AT_ONCE, 2 * (stop - start) + 2))
     while start < stop:
-        start, count = stays.advance(taken, start, stop, state.tables, state.site, state.clock, items, told)
+        start, count = stays.advance(
+            taken, start, stop, state.tables, state.site, state.policy, state.clock, items, told
+        )
         if count:
             rows.add_told(told, count)
 

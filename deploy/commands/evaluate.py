@@ -47,6 +47,14 @@ def evaluate(
     detail: Annotated[
         bool, typer.Option("--detail", metavar="", help="Print confusion and reliability tables too.")
     ] = False,
+    sensitivity: Annotated[
+        bool,
+        typer.Option(
+            "--sensitivity",
+            metavar="",
+            help="Print what turning the site's move_sensitivity would do too; takes longer.",
+        ),
+    ] = False,
 ) -> None:
     """Score our item location and the baselines on the same reads against the truth.
 
@@ -58,7 +66,7 @@ def evaluate(
     tagtide evaluate -s day/site.toml -c day/capture.jsonl -t day/truth.csv
     ```
     """
-    from analytics.evaluation import confusion_table, reliability_table, score_table
+    from analytics.evaluation import SENSITIVITIES, confusion_table, reliability_table, score_table, sensitivity_table
     from analytics.evaluation import evaluate as compare
     from analytics.truth import read_truth
     from deploy.capture_chunks import capture_chunks
@@ -76,6 +84,7 @@ def evaluate(
             wanted,
             seen.noted(chunks, wanted.id),
             true,
+            sensitivities=SENSITIVITIES if sensitivity else (),
             clock=time.perf_counter,
             on_progress=lambda name: status.update(f"running {name}"),
         )
@@ -93,6 +102,8 @@ def evaluate(
     if not console.is_terminal:
         console = AnswerConsole(width=PIPED_WIDTH)
     console.print(score_table(report))
+    if sensitivity:
+        console.print(sensitivity_table(report))
     if detail:
         ours = report.scores[0].name
         console.print(confusion_table(report, ours))

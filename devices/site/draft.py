@@ -15,11 +15,13 @@ from devices.site.model import (
     ALLOWED_LATENESS_S,
     ANTENNA_HEIGHT_M,
     DEPARTED_AFTER_S,
+    MOVE_SENSITIVITY,
     Antenna,
     Feed,
     Gate,
     GateKind,
     GeoReference,
+    LocationSettings,
     Reader,
     ReaderClock,
     Sensor,
@@ -91,6 +93,7 @@ def draft_site(
         table.problem(f"calibration {shown(calibration or '')} {surveyed}")
         surveyed = None
     geo = table.table("geo")
+    geo, location = table.table("geo"), table.table("location")
     site = Site(
         id=site_id or "",
         name=name or "",
@@ -108,6 +111,7 @@ def draft_site(
         departed_after_s=_or(departed_s, DEPARTED_AFTER_S),
         calibration=calibration,
         surveyed=surveyed,
+        location=LocationSettings() if location is None else _location(Table(location, "location", findings)),
     )
     for zone in sorted(set(outlines) - {zone.id for zone in site.zones}):
         table.warning(f'geojson has an outline of zone "{zone}", which this file does not have. It is ignored')
@@ -305,6 +309,12 @@ def _geo(table: Table) -> GeoReference:
     )
     table.close()
     return geo
+
+
+def _location(table: Table) -> LocationSettings:
+    sensitivity = table.number("move_sensitivity", low=0, high=1)
+    table.close()
+    return LocationSettings(move_sensitivity=_or(sensitivity, MOVE_SENSITIVITY))
 
 
 def _topic(table: Table, *, required: str) -> str:

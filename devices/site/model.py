@@ -20,6 +20,8 @@ ALLOWED_LATENESS_S = 2.0
 """Lateness that is waited for where the file does not say."""
 DEPARTED_AFTER_S = 600.0
 """Silence that means departure where the file does not say."""
+MOVE_SENSITIVITY = 0.5
+"""How readily a move is believed where the file does not say."""
 
 
 class ZoneKind(StrEnum):
@@ -226,6 +228,14 @@ class GeoReference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LocationSettings:
+    """How the site wants its items located."""
+
+    move_sensitivity: float = MOVE_SENSITIVITY
+    """How readily a move is believed, 0 to 1: more finds more moves, sooner, and reports more that never happened."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """One store, warehouse or yard."""
 
@@ -262,6 +272,8 @@ class Site:
     """File beside the site file with what a survey found of the site's radio, where there was one."""
     surveyed: CalibrationFile | None = None
     """What is in that file."""
+    location: LocationSettings = LocationSettings()
+    """How the site wants its items located."""
     warnings: tuple[str, ...] = field(default=(), compare=False)
     """What the check found strange but not wrong, such as keys it does not know."""
 

@@ -4,35 +4,16 @@ import dataclasses
 import xml.etree.ElementTree as ET
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from analytics.evaluation import OURS
-from analytics.stays import STAYS
 from simulators.config import preset
 from simulators.observer import Observation
 from simulators.scenarios import Scenario, ScenarioSet
 from tests.bench.accuracy.compare import IDEAL, TOLD, Comparison, Point, compare
-from tests.bench.accuracy.estimators import held_stays, observed_stays, settings
+from tests.bench.accuracy.estimators import observed_stays, settings
 from tests.bench.accuracy.plot import tradeoff_svg
 from tests.bench.accuracy.tables import best_point, score_table, summary_table, tradeoff_table
-
-
-def stays(*rows: tuple[str, str, int, int, float]) -> pa.Table:
-    columns = zip(*rows, strict=True)
-    return pa.table(dict(zip(STAYS.names, map(list, columns), strict=True)), schema=STAYS)
-
-
-def zones_of(table: pa.Table) -> list[str]:
-    return [str(zone) for zone in table["zone"].to_pylist()]
-
-
-def test_a_zone_is_held_until_another_one_is_sure_enough() -> None:
-    said = stays(("A", "x", 0, 5, 0.9), ("A", "y", 5, 8, 0.6), ("A", "y", 8, 20, 0.97), ("B", "y", 0, 9, 0.3))
-    assert zones_of(held_stays(said, 0.5)) == ["x", "y", "y", "y"]
-    assert zones_of(held_stays(said, 0.95)) == ["x", "x", "y", "y"]  # a first zone is taken as it comes
-    assert zones_of(held_stays(said, 0.999)) == ["x", "x", "x", "y"]
-    assert held_stays(said, 0.95)["confidence"].to_pylist() == [0.9, None, 0.97, 0.3]
 
 
 def belief_of(*rows: tuple[float, float, float]) -> Observation:

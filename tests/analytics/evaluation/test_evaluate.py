@@ -17,6 +17,7 @@ from analytics.evaluation import (
     evaluate,
     reliability_table,
     score_table,
+    sensitivity_table,
 )
 from analytics.evaluation.ours import FOREVER_US, LocationRun, run_location, stays_as_said, stays_in_hindsight
 from analytics.schemas import LOCATIONS
@@ -182,6 +183,20 @@ def test_a_report_goes_to_json_and_to_a_terminal(report: Report) -> None:
     text = console.export_text()
     assert "right zone, of on-site time" in text
     assert "not here" in text
+
+
+def test_other_sensitivities_are_scored_on_the_same_reads() -> None:
+    found = evaluate(SITE, day(), day_truth(), baselines={}, sensitivities=(0.0, 1.0), clock=lambda: 0.0)
+    assert [value for value, _ in found.turned] == [0.0, 1.0]
+    quiet, quick = (score for _, score in found.turned)
+    assert quiet.moves.missed == quick.moves.missed == 0
+    delays = [score.moves.delay_s_median or 0.0 for score in (quick, found.score(OURS), quiet)]
+    assert delays == sorted(delays)
+    assert found.score(OURS).duration_s is None  # it was not run alone
+    assert [value for value, _ in json.loads(json.dumps(found.to_json()))["turned"]] == [0.0, 1.0]
+    console = Console(width=200, file=io.StringIO(), record=True)
+    console.print(sensitivity_table(found))
+    assert "what move_sensitivity trades" in console.export_text()
 
 
 def test_the_end_of_a_capture_lets_out_what_waited_for_the_watermark() -> None:

@@ -13,11 +13,12 @@ import pyarrow.compute as pc
 from analytics.baselines import BASELINES
 from analytics.evaluation import OURS, OURS_IN_HINDSIGHT, Frame, Score, Timeline, score
 from analytics.evaluation.ours import stays_as_said, stays_in_hindsight
+from analytics.evaluation.sensitivity import SENSITIVITIES
 from analytics.evaluation.stock import StockScore, compare_stock, read_true_stock
 from simulators.config import DayConfig
 from simulators.observer import Observation, Precision, observe
 from simulators.scenarios import Scenario
-from tests.bench.accuracy.estimators import THRESHOLDS, held_stays, observed_stays, run_ours, settings
+from tests.bench.accuracy.estimators import THRESHOLDS, observed_stays, run_ours, settings
 from tests.bench.stores import day_folder, fingerprint, open_store
 from tests.shared_data import REPOSITORY
 
@@ -98,7 +99,7 @@ def compare(
     tell("simulating")
     store = open_store(config, folder)
     tell("running ours")
-    ours = run_ours(store.site, store.chunks)
+    ours = run_ours(store.site, store.chunks, SENSITIVITIES)
     said = stays_as_said(ours.locations, store.site)
     stays = {OURS: said, OURS_IN_HINDSIGHT: stays_in_hindsight(ours.locations)}
     for name, estimator in BASELINES.items():
@@ -109,8 +110,8 @@ def compare(
     points = [_point(name, "as said" if name == OURS else "", row) for name, row in zip(stays, scores, strict=True)]
     points = [point for point in points if point.estimator != OURS_IN_HINDSIGHT]
     points += [
-        _point(OURS, f"held until {threshold:g}", score(OURS, truth, held_stays(said, threshold)))
-        for threshold in THRESHOLDS
+        _point(OURS, f"sensitivity {value:g}", score(OURS, truth, stays_as_said(locations, store.site)))
+        for value, locations in ours.turned.items()
     ]
     for family, ways in settings().items() if sweep else ():
         tell(f"sweeping {family}")

@@ -1,7 +1,7 @@
 """What is compared: our answers, the baselines' and the ideal observer's, all as stays, at one setting or at many."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ import pyarrow as pa
 from analytics.baselines import edgex_stays, strongest_in_window
 from analytics.baselines.edgex import DEFAULT, GARMENT, MobilityParameters
 from analytics.evaluation.ours import READ_COLUMNS, with_end
+from analytics.evaluation.sensitivity import Turned
 from analytics.schemas import INVENTORY, LOCATIONS
 from analytics.stays import STAYS
 from analytics.steps.arrival import ArrivalStep
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from analytics.step import Step
 
 THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 0.9999)
-"""How sure ours and the ideal observer have to be of another zone before a move is reported."""
+"""How sure the ideal observer has to be of another zone before a move is reported."""
 WINDOWS_S = (3, 5, 10, 20, 30, 60, 120)
 """Windows of "strongest"."""
 HOLD_OFFS_MS = (500, 2_000, 5_000, 10_000, 20_000, 30_000, 60_000)
@@ -49,10 +50,13 @@ class OurRun:
     """Rows of `locations`, in the order in which they came out."""
     inventory: pa.Table
     """Rows of `inventory`."""
+    turned: Mapping[float, pa.Table]
+    """Rows of `locations` at other sensitivities to moves, by sensitivity."""
 
 
-def run_ours(site: Site, chunks: Iterable[Chunk]) -> OurRun:
-    """Run arrival, location, shelves and inventory over a day, as the pipeline does."""
+def run_ours(site: Site, chunks: Iterable[Chunk], sensitivities: Iterable[float] = ()) -> OurRun:
+    """Run arrival, location, shelves and inventory over a day, as the pipeline does; location at other settings too."""
+    turned = Turned(site, sensitivities)
     arrival = ArrivalStep()
     steps: list[Step[Any]] = [LocationStep(), ShelfStep(), InventoryStep()]
     arrival_state = arrival.initial(site)
@@ -63,6 +67,7 @@ def run_ours(site: Site, chunks: Iterable[Chunk]) -> OurRun:
         arrival_state, arrived = arrival.step(arrival_state, chunk, site)
         if "reads" in arrived.batches:
             reads.append(pa.Table.from_batches([arrived.batches["reads"].select(list(READ_COLUMNS))]))
+        turned.take(arrived)
         derived = dict(arrived.derived)
         for place, step in enumerate(steps):
             states[place], outputs = step.step(states[place], replace(arrived, derived=derived), site)
@@ -74,6 +79,7 @@ def run_ours(site: Site, chunks: Iterable[Chunk]) -> OurRun:
         reads=pa.concat_tables([pa.table(READS.empty_table().select(list(READ_COLUMNS))), *reads]),
         locations=pa.concat_tables([LOCATIONS.empty_table(), *rows["locations"]]),
         inventory=pa.concat_tables([INVENTORY.empty_table(), *rows["inventory"]]),
+        turned=turned.locations(),
     )
 
 
@@ -94,41 +100,6 @@ def settings() -> dict[str, dict[str, Estimator]]:
         f"{window} s": partial(strongest_in_window, window_us=window * 1_000_000) for window in WINDOWS_S
     }
     return {"EdgeX": edgex, "strongest": strongest}
-
-
-# --- holding a zone until another one is sure enough ---------------------------------------------------------------
-
-
-def held_stays(stays: pa.Table, threshold: float) -> pa.Table:
-    """Return stays in which an item is moved to another zone only once it is said to be there surely enough.
-
-    Args:
-        stays: Stays that do not overlap, with confidence.
-        threshold: Confidence that another zone needs; until then the item is taken to be where it was.
-    """
-    table = stays.sort_by([("epc_hex", "ascending"), ("from_us", "ascending")]).combine_chunks()
-    item = table["epc_hex"].combine_chunks().dictionary_encode().indices.to_numpy()
-    names = table["zone"].combine_chunks().dictionary_encode()
-    zone = names.indices.to_numpy().astype(np.int64)
-    confidence = np.nan_to_num(table["confidence"].to_numpy(), nan=1.0)
-    held = np.empty(len(zone), dtype=np.int64)
-    _hold(item.astype(np.int64), zone, confidence, threshold, held)
-    kept = names.dictionary.take(pa.array(held))
-    stated = pa.array(confidence, pa.float64(), mask=held != zone)
-    return table.set_column(1, STAYS.field("zone"), kept).set_column(4, STAYS.field("confidence"), stated)
-
-
-@numba.njit(cache=True)
-def _hold(
-    item: npt.NDArray[np.int64],
-    zone: npt.NDArray[np.int64],
-    confidence: npt.NDArray[np.float64],
-    threshold: float,
-    held: npt.NDArray[np.int64],
-) -> None:
-    for row in range(len(zone)):
-        new = row == 0 or item[row] != item[row - 1]
-        held[row] = zone[row] if new or confidence[row] >= threshold else held[row - 1]
 
 
 def observed_stays(observation: Observation, threshold: float = 0.0) -> pa.Table:

@@ -4,11 +4,36 @@ import dataclasses
 import re
 
 from devices.registry import PROFILES
-from devices.site import Antenna, Feed, Gate, GeoReference, Reader, Sensor, Shelf, Site, Wall, Zone, check_text
+from devices.site import (
+    Antenna,
+    Feed,
+    Gate,
+    GeoReference,
+    LocationSettings,
+    Reader,
+    Sensor,
+    Shelf,
+    Site,
+    Wall,
+    Zone,
+    check_text,
+)
 from tests.shared_data import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "site-file.md").read_text(encoding="utf-8")
-DERIVED = {"warnings", "zones", "readers", "shelves", "sensors", "feeds", "walls", "antennas", "gates", "learnt", "surveyed"}
+DERIVED = {
+    "warnings",
+    "zones",
+    "readers",
+    "shelves",
+    "sensors",
+    "feeds",
+    "walls",
+    "antennas",
+    "gates",
+    "learnt",
+    "surveyed",
+}
 
 
 def test_the_complete_example_loads_without_a_remark() -> None:
@@ -17,7 +42,7 @@ def test_the_complete_example_loads_without_a_remark() -> None:
     assert report.problems == ()
     assert report.warnings == ()
     assert report.site is not None
-    for kind in (Site, GeoReference, Zone, Reader, Antenna, Gate, Shelf, Sensor, Feed, Wall):
+    for kind in (Site, GeoReference, LocationSettings, Zone, Reader, Antenna, Gate, Shelf, Sensor, Feed, Wall):
         for field in dataclasses.fields(kind):
             if field.name not in DERIVED:
                 assert re.search(rf"^(# )?{field.name} = |^\[{field.name}\]", example, flags=re.MULTILINE), field.name
@@ -25,7 +50,7 @@ def test_the_complete_example_loads_without_a_remark() -> None:
 
 def test_every_key_is_explained() -> None:
     prose = re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL)
-    for kind in (Site, GeoReference, Zone, Reader, Antenna, Gate, Shelf, Sensor, Feed, Wall):
+    for kind in (Site, GeoReference, LocationSettings, Zone, Reader, Antenna, Gate, Shelf, Sensor, Feed, Wall):
         for field in dataclasses.fields(kind):
             if field.name not in DERIVED:
                 assert re.search(rf"`\[*{field.name}\]*( = [^`]*)?`", prose), field.name
