@@ -35,6 +35,7 @@ from typing import Any
 import msgspec
 
 from analytics import accuracy
+from analytics.aggregation.levels import PackingLevel, packing_level
 from analytics.schemas import ALERTS, INVENTORY
 from analytics.step import Arrived, Outputs
 from analytics.steps.derived import table_of
@@ -168,6 +169,7 @@ def _shelf_events(arrived: Arrived) -> list[Event]:
 
 
 def _location_events(arrived: Arrived) -> list[Event]:
+    """Return what happens to located items; cartons, pallets and the like are no stock."""
     table = arrived.derived.get("locations")
     if table is None:
         return []
@@ -187,7 +189,7 @@ def _location_events(arrived: Arrived) -> list[Event]:
             left is not None,
         )
         for as_of_us, from_us, until_us, epc, gtin, zone, revision, left in zip(*times, *columns, strict=True)
-        if revision == 0 or until_us is not None
+        if (revision == 0 or until_us is not None) and packing_level(epc) < PackingLevel.LOGISTIC_UNIT
     ]
 
 

@@ -12,7 +12,7 @@ from analytics.pipeline import SitePipeline
 from analytics.steps.inventory import BOOK_LIMIT, InventoryStep
 from analytics.steps.silent_items import BIN_COUNT, FIRST_BIN_US, Silence, SilenceHistory, bin_of
 from analytics.steps.state_bytes import StateVersionError
-from devices.epc import encode_sgtin96
+from devices.epc import encode_grai96, encode_sgtin96, encode_sscc96
 from devices.site.model import Shelf, Site, Zone, ZoneKind
 from tests.analytics.chunk_building import Sayings
 from tests.analytics.step_laws import LAWS, check_pipeline, cut_points, run_pipeline
@@ -87,6 +87,11 @@ class TestSeen:
         assert last(told, None)["seen_quantity"] == 4
         assert last(told)["on_hand"] == pytest.approx(3, abs=0.1)
         assert last(told, zone="men")["on_hand"] == pytest.approx(2, abs=0.1)
+
+    def test_a_carton_is_no_stock(self) -> None:
+        carton, pallet = encode_sscc96("095060001343520000", 7), encode_grai96("09506000134376", 5, 7)
+        told = three().goes(1, carton, BACK).goes(1, pallet, BACK).until(31)
+        assert last(told, None)["seen_quantity"] == 3
 
     def test_a_sale_that_names_its_epc_takes_the_item_off_and_a_return_brings_it_back(self) -> None:
         told = three().business(2, "sale", epc_hex=A, gtin=GTIN).until(16)
