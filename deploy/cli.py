@@ -10,7 +10,20 @@ from typing import Annotated
 
 import typer
 
-from deploy.commands import data, devices, doctor, edge, evaluate, gate, health, rebuild, simulate, stack
+from deploy.commands import (
+    calibrate,
+    data,
+    devices,
+    doctor,
+    edge,
+    evaluate,
+    explain,
+    gate,
+    health,
+    rebuild,
+    simulate,
+    stack,
+)
 from deploy.kernel_cache import find_kernel_cache
 from deploy.logs import Log, LogFormat, log_settings
 from deploy.printing import say
@@ -36,6 +49,8 @@ data.add_to(app)
 rebuild.add_to(app)
 doctor.add_to(app)
 evaluate.add_to(app)
+calibrate.add_to(app)
+explain.add_to(app)
 simulate.add_to(app)
 app.add_typer(devices.app, name="site")
 app.add_typer(gate.app, name="gate")

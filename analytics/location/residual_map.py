@@ -66,20 +66,25 @@ class ResidualMap:
         return terms @ self.coefficients + near @ self._solved, np.sqrt(variance)
 
 
-def fit_maps(measured: Sequence[Measured], *, pooled: bool) -> list[ResidualMap]:
+def fit_maps(measured: Sequence[Measured], *, pooled: bool, shares: tuple[float, ...] = SHARES) -> list[ResidualMap]:
     """Fit a map to each of several fields.
 
     Args:
         measured: The fields.
         pooled: Whether they are alike: each one's range and share then maximise its own likelihood times the
             geometric mean of all, and its variance is drawn towards that of all.
+        shares: Shares of the variance that are tried for the field.
 
     Returns:
         Maps, in order.
     """
     if not measured:
         return []
-    tried = [_try_all(one) for one in measured]
+    waves: dict[int, list[_Waves]] = {}  # Fields measured at the same places (the same array) share the costly part.
+    for one in measured:
+        if id(one.places) not in waves:
+            waves[id(one.places)] = _waves_of(one.places)
+    tried = [_try_all(one, waves[id(one.places)], shares) for one in measured]
     common = np.mean([one.likelihood for one in tried], axis=0) if pooled else 0.0
     best = [int(np.argmax(one.likelihood + common)) for one in tried]
     freedom = np.array([len(one.values) - one.terms.shape[1] for one in measured], dtype=np.float64)
@@ -87,7 +92,10 @@ def fit_maps(measured: Sequence[Measured], *, pooled: bool) -> list[ResidualMap]
     variance = squares / freedom
     if pooled:
         variance = (squares + POOLED_DEGREES * squares.sum() / freedom.sum()) / (freedom + POOLED_DEGREES)
-    return [_map_of(one, at, float(own)) for one, at, own in zip(measured, best, variance, strict=True)]
+    return [
+        _map_of(one, divmod(at, len(shares)), shares, float(own))
+        for one, at, own in zip(measured, best, variance, strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,16 +106,32 @@ class _Tried:
     squares: Floats
 
 
-def _try_all(measured: Measured) -> _Tried:
-    apart, count = _distances(measured.places, measured.places), len(measured.values)
+_Waves = tuple[Floats, Floats]
+"""Variances and vectors of a field's principal parts at some places."""
+
+
+def _waves_of(places: Floats) -> list[_Waves]:
+    """Return the principal parts of a field of each range that is tried."""
+    apart = _distances(places, places)
+    found = (np.linalg.eigh(_matern(apart, range_m)) for range_m in _ranges(apart))
+    return [(np.maximum(powers, 0.0), vectors) for powers, vectors in found]
+
+
+def _ranges(apart: Floats) -> list[float]:
+    """Return the ranges to try: of a field that changes faster than its places are apart nothing can be known."""
+    nearest = float(np.median(np.sort(apart, axis=1)[:, 1]))
+    return [range_m for range_m in RANGES_M if range_m >= nearest] or [RANGES_M[-1]]
+
+
+def _try_all(measured: Measured, waves: list[_Waves], shares: tuple[float, ...]) -> _Tried:
+    count = len(measured.values)
     freedom = count - measured.terms.shape[1]
     assert freedom > 0, f"{count} places for {measured.terms.shape[1]} terms"
     likelihood, squares = [], []
-    for range_m in RANGES_M:
-        powers, waves = np.linalg.eigh(_matern(apart, range_m))
-        values, terms = waves.T @ measured.values, waves.T @ measured.terms
-        for share in SHARES:
-            weight = 1.0 / (share * np.maximum(powers, 0.0) + 1.0 - share)
+    for powers, vectors in waves:
+        values, terms = vectors.T @ measured.values, vectors.T @ measured.terms
+        for share in shares:
+            weight = 1.0 / (share * powers + 1.0 - share)
             normal = terms.T @ (terms * weight[:, None])
             rest = values - terms @ np.linalg.solve(normal, terms.T @ (weight * values))
             square = float((rest**2 * weight).sum())
@@ -118,11 +142,12 @@ def _try_all(measured: Measured) -> _Tried:
     return _Tried(np.array(likelihood), np.array(squares))
 
 
-def _map_of(measured: Measured, best: int, variance: float) -> ResidualMap:
-    range_m, share = RANGES_M[best // len(SHARES)], SHARES[best % len(SHARES)]
+def _map_of(measured: Measured, best: tuple[int, int], shares: tuple[float, ...], variance: float) -> ResidualMap:
+    apart = _distances(measured.places, measured.places)
+    range_m, share = _ranges(apart)[best[0]], shares[best[1]]
     variance = max(variance, 1e-6)
-    near = _matern(_distances(measured.places, measured.places), range_m)
-    inverse = np.linalg.inv(variance * (share * near + (1.0 - share) * np.eye(len(near))))
+    near = _matern(apart, range_m)
+    inverse = np.asarray(np.linalg.inv(variance * (share * near + (1.0 - share) * np.eye(len(near)))), dtype=np.float64)
     weighted = measured.terms.T @ inverse
     coefficients = np.linalg.solve(weighted @ measured.terms, weighted @ measured.values)
     solved = inverse @ (measured.values - measured.terms @ coefficients)
@@ -130,12 +155,12 @@ def _map_of(measured: Measured, best: int, variance: float) -> ResidualMap:
         range_m=range_m,
         field_spread=float(np.sqrt(variance * share)),
         place_spread=float(np.sqrt(variance * (1.0 - share))),
-        coefficients=coefficients,
+        coefficients=np.asarray(coefficients, dtype=np.float64),
         left_out=solved / np.diag(inverse),
         left_out_spread=1.0 / np.sqrt(np.diag(inverse)),
         _places=measured.places,
         _solved=solved,
-        _inverse=inverse,
+        _inverse=np.asarray(inverse, dtype=np.float64),
     )
 
 
