@@ -20,9 +20,13 @@ from analytics.data_directory import DataDirectory
 from analytics.item_name import find_item
 from analytics.location import radio
 from analytics.location.places import Floats, Places, map_site
-from analytics.query import connect
+from analytics.query import ask, connect
 from devices.site.model import Site
 
+ODD_DB = 12.0
+"""An antenna that hears an item this much stronger or weaker than expected is worth a word,"""
+READS_MIN = 1.5
+"""where it is not one that heard it once."""
 HISTORY_ROWS = 20
 """Stays, passages and business events that are shown, newest first."""
 
@@ -133,7 +137,7 @@ def _explained(lake: duckdb.DuckDBPyConnection, where: str, epc: str, site: Site
     )
     last = rows[0] if rows else None
     (read,) = _rows(lake, _READS, where, epc)
-    (now,) = lake.execute("SELECT now_time FROM newest").fetchall()[0]
+    now = ask(lake, "SELECT now_time FROM newest")["now_time"][0].as_py()
     weighed = None if last is None or site is None else _weigh(lake, site, last)
     stays = tuple(_stay(row) for row in rows[:HISTORY_ROWS])
     gtin = None if last is None else last["gtin"]
@@ -199,9 +203,8 @@ _INSIDE = f"""
 
 
 def _rows(lake: duckdb.DuckDBPyConnection, sql: str, site: str, epc: str) -> list[dict[str, Any]]:
-    relation = lake.execute(sql, {"site": site, "epc": epc})
-    names = [column[0] for column in relation.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in relation.fetchall()]
+    found: list[dict[str, Any]] = ask(lake, sql, {"site": site, "epc": epc}).to_pylist()
+    return found
 
 
 def _stay(row: Mapping[str, Any]) -> Stay:
@@ -331,7 +334,9 @@ def _against(found: Explanation, shelf_zones: set[str]) -> list[str]:
     if stay.confidence < 0.8:
         said.append(f"the site itself is only {stay.confidence:.0%} sure of the zone")
     for one in found.heard_by:
-        if one.rssi_dbm is not None and one.expected_dbm is not None and abs(one.rssi_dbm - one.expected_dbm) > 12.0:
+        if one.rssi_dbm is None or one.expected_dbm is None or one.reads < READS_MIN:
+            continue
+        if abs(one.rssi_dbm - one.expected_dbm) > ODD_DB:
             way = "stronger" if one.rssi_dbm > one.expected_dbm else "weaker"
             apart = abs(one.rssi_dbm - one.expected_dbm)
             said.append(f"{one.antenna} hears it {apart:.0f} dB {way} than the law expects there")
