@@ -97,8 +97,8 @@ def _seen(lake: duckdb.DuckDBPyConnection, epc: str, site: str | None) -> tuple[
         LIMIT 1
         """,
         {"epc": epc, "site": site},
-    ).fetchone()
-    return None if found is None else (str(found[0]), epc)
+    ).fetchall()
+    return (str(found[0][0]), epc) if found else None
 
 
 def _never_read(lake: duckdb.DuckDBPyConnection, epc: str, site: str | None) -> tuple[str, str]:
