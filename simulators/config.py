@@ -55,6 +55,8 @@ class DayConfig:
     """Units of all deliveries together, as a share of `items`."""
     transfers: int = 1
     """Transfers of an armful to another store."""
+    handheld_passes: int = 0
+    """Counting passes with a handheld reader: half an hour apart, from the middle of the day on."""
     neighbour_items: int = 0
     """Units of a neighbouring shop, which are never on site; `shape` says how deep that shop is."""
     dead_tag_share: float = 0.008

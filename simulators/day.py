@@ -4,6 +4,7 @@ One slice of virtual time after the other: the world moves on, readers read, dev
 delays them, faults strike. Nothing but one slice, the state of the world and the truth is held in memory.
 """
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,6 +15,7 @@ from simulators.book import Book
 from simulators.config import SLICE_US, DayConfig
 from simulators.faults import FaultyNetwork, clock_offset
 from simulators.goods import draw_goods
+from simulators.handheld import HANDHELD, Handheld, count_with_handheld
 from simulators.plan import FLOOR_SHARE, build_plan
 from simulators.publishers.feeds import Feeds
 from simulators.publishers.readers import (
@@ -42,6 +44,8 @@ from simulators.streams import random_stream
 from simulators.truth import OFF_SITE
 from simulators.world import SECOND_US, World
 
+HANDHELD_INTERVAL_US = 30 * 60 * SECOND_US
+"""Time from the start of one counting pass to the next."""
 NETWORK_FLOOR_US = 800
 """Shortest way from a device to the bridge, microseconds."""
 
@@ -64,6 +68,9 @@ class StoreDay:
             shape=config.shape,
         )
         """The store."""
+        if config.handheld_passes:
+            site = dataclasses.replace(self.plan.site, readers=(*self.plan.site.readers, HANDHELD))
+            self.plan = dataclasses.replace(self.plan, site=site)
         self.goods = draw_goods(
             self.plan.products,
             items=config.items,
@@ -146,6 +153,7 @@ class StoreDay:
         sent += self._climate.measure(start_us)
         self.world.advance(end_us - 1)
         sent += self._feeds.publish(self.world.book.drain())
+        sent += self._handheld.drain()
         reads = self.radio.collect()
         self.reads += len(reads)
         for number, reader in enumerate(self._readers):
@@ -196,6 +204,8 @@ class StoreDay:
         self._readers: list[ReaderPublisher] = []
         first, impinj = 0, 0
         for reader in self.site.readers:
+            if reader.mobile:
+                continue
             offset = clock_offset(
                 config.faults, reader.id, start_us=config.start_us, base_us=int(rng.normal(0.0, 15_000))
             )
@@ -237,6 +247,7 @@ class StoreDay:
             first += len(reader.antennas)
         self._scales = Scales(self.site.shelves, random_stream(config.seed, "scales"))
         self._climate = Climate(self.site.sensors, config.start_us, random_stream(config.seed, "climate"))
+        self._handheld = Handheld(self.goods, random_stream(config.seed, "handheld"))
         self._feeds = Feeds(self.site.feeds, random_stream(config.seed, "feeds"))
         self._network_rng = random_stream(config.seed, "network")
         self._last_received: dict[str, int] = {}
@@ -270,6 +281,9 @@ class StoreDay:
         for number in range(config.staff.counts_per_day):
             share = (number + 0.7) / config.staff.counts_per_day
             world.spawn(count_by_hand(world, config.staff), config.start_us + round(length_us * share))
+        for number in range(config.handheld_passes):
+            at_us = config.start_us + length_us // 2 + number * HANDHELD_INTERVAL_US
+            world.spawn(count_with_handheld(world, self._handheld), at_us)
         for number in range(config.transfers):
             share = (number + 0.5) / config.transfers
             world.spawn(transfer_out(world), config.start_us + round(length_us * share))

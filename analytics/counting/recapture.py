@@ -36,6 +36,8 @@ _Z_WEIGHT = _Z_WEIGHT / _Z_WEIGHT.sum()
 _ROUNDS = 60
 _UNSEEN_LIMIT = 100_000
 
+Chances = npt.NDArray[np.float64]
+"""Chances of being heard, items' z by passes."""
 Histories = Mapping[tuple[bool, ...], float]
 """How many items were heard in exactly these passes, by pattern; the pattern of none is not among them. Numbers may be
 fractions where it is not sure which items belong to the count."""
@@ -59,6 +61,26 @@ class Total:
     """Items that one more pass, as good as these on average, is expected to add."""
     missed_by_all: float
     """Probability that an item which is there is heard in none of the passes."""
+    chances: tuple[tuple[float, Chances], ...] = ()
+    """What each spread says of the chances of being heard, items' z by passes, with its weight."""
+
+    def missed_by(self, passes: Sequence[int], *, heard_by: int | None = None) -> float:
+        """Return the probability that an item which is there is heard by none of some passes.
+
+        Hard items are missed again and again: this is more than the product of what each pass misses.
+
+        Args:
+            passes: Their numbers, from 0.
+            heard_by: A pass that did hear it, where there is one.
+        """
+        if not self.chances:
+            return math.prod(1.0 - self.recalls[one] for one in passes)
+        missed = known = 0.0
+        for weight, chance in self.chances:
+            given = _Z_WEIGHT if heard_by is None else _Z_WEIGHT * chance[:, heard_by]
+            missed += weight * float(given @ np.prod(1.0 - chance[:, list(passes)], axis=1))
+            known += weight * float(given.sum())
+        return missed / known
 
 
 def total_of_passes(histories: Histories) -> Total:
@@ -90,10 +112,11 @@ def total_of_passes(histories: Histories) -> Total:
         seen=seen,
         units=seen + unseen,
         low=seen + low,
-        high=seen + high,
+        high=max(seen + high, seen + unseen),
         recalls=tuple((by_pass / (seen + unseen)).tolist()),
         further=float(weight @ [fit.further for fit in fits]),
         missed_by_all=float(weight @ [fit.missed for fit in fits]),
+        chances=tuple((share, fit.chance) for share, fit in zip(weight.tolist(), fits, strict=True)),
     )
 
 
@@ -121,7 +144,7 @@ def total_of_reads(reads_of_item: Sequence[int], weights: Sequence[float] | None
         seen=seen,
         units=total,
         low=seen + low,
-        high=seen + high,
+        high=max(seen + high, total),
         recalls=(recall,),
         further=unseen * recall,
         missed_by_all=missed,
@@ -137,6 +160,7 @@ class _Fit:
     variance: float
     further: float
     missed: float
+    chance: Chances
 
 
 def _fit(heard: npt.NDArray[np.float64], items: npt.NDArray[np.float64], spread: float) -> _Fit:
@@ -155,7 +179,9 @@ def _fit(heard: npt.NDArray[np.float64], items: npt.NDArray[np.float64], spread:
     log_likelihood = float(items @ np.log(np.maximum(_Z_WEIGHT @ pattern, 1e-300))) - seen * math.log1p(-missed)
     none = _Z_WEIGHT * np.prod(1.0 - chance, axis=1)
     once_more = float(none @ (1.0 / (1.0 + np.exp(-level.mean() - spread * _Z)))) / max(float(none.sum()), 1e-12)
-    return _Fit(log_likelihood, unseen, unseen * _overdispersion(level, spread, missed), unseen * once_more, missed)
+    return _Fit(
+        log_likelihood, unseen, unseen * _overdispersion(level, spread, missed), unseen * once_more, missed, chance
+    )
 
 
 def _levels(recall: npt.NDArray[np.float64], start: npt.NDArray[np.float64], spread: float) -> npt.NDArray[np.float64]:

@@ -11,7 +11,6 @@ An expected item that a pass did not hear is gone with the probability that foll
 of the same count before it that did not hear it either, and from what was known before (`*_PRIOR`).
 """
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -27,6 +26,8 @@ LOCATED_PRIOR = 0.995
 """An item that fixed readers locate at the moment is there with this probability, whatever a pass says;"""
 SILENT_PRIOR = 0.75
 """one that has fallen silent, or that an earlier count heard, with this."""
+LEAST_MISSED = 1e-4
+"""No item is surer than this to be heard, however many passes there were."""
 ITEMS_MIN = 5
 """Fewer items on a list than this say nothing of recall."""
 
@@ -60,7 +61,9 @@ class Tally:
     """What follows from a pass and those of its count before it."""
 
     total: Total
-    """Of everything in the covered zones; its recalls are of the passes alone, the newest one last."""
+    """Of everything in the covered zones; the fixed readers are its first list where they locate anything there."""
+    recalls: tuple[float, ...]
+    """Share of the total that each pass heard, the newest one last."""
     by_gtin: Mapping[str, tuple[int, on_hand.Units]]
     """For each GTIN: items heard by any of the count's passes or located in the zones, and the distribution of
     units."""
@@ -79,25 +82,29 @@ def tally(passes: list[Heard], expected: Mapping[str, Expected]) -> Tally:
     covered = covered_zones(newest, expected.values(), expected)
     due = {epc: item for epc, item in expected.items() if not item.zone or item.zone in covered}
     located = {epc for epc, item in due.items() if item.located}
-    lists = [set(one.reads) for one in passes]
+    lists = [{epc for epc in one.reads if epc in newest.reads or _still_there(expected.get(epc))} for one in passes]
     fixed = len(located) >= ITEMS_MIN
     total = _total([*([located] if fixed else []), *lists], newest)
-    if fixed:
-        total = Total(
-            seen=total.seen,
-            units=total.units,
-            low=total.low,
-            high=total.high,
-            recalls=total.recalls[1:],
-            further=total.further,
-            missed_by_all=total.missed_by_all,
-        )
+    first = int(fixed)  # the passes stand behind the fixed readers
     missing = {
-        epc: _gone(item, [recall for one, recall in zip(lists, total.recalls, strict=True) if epc not in one])
+        epc: _gone(
+            item,
+            total.missed_by(
+                [first + at for at, one in enumerate(lists) if epc not in one],
+                heard_by=0 if fixed and item.zone else None,
+            ),
+        )
         for epc, item in sorted(due.items())
         if epc not in lists[-1]
     }
-    return Tally(total=total, by_gtin=_by_gtin(passes, due, located, total), missing=missing)
+    return Tally(
+        total=total, recalls=total.recalls[first:], by_gtin=_by_gtin(passes, due, located, total), missing=missing
+    )
+
+
+def _still_there(item: Expected | None) -> bool:
+    """Tell whether an item that only earlier passes heard is still to be counted: not sold, not silent since."""
+    return item is not None and (item.located or not item.zone)
 
 
 def covered_zones(heard: Heard, items: Iterable[Expected], expected: Mapping[str, Expected]) -> frozenset[str]:
@@ -116,11 +123,10 @@ def _total(lists: list[set[str]], newest: Heard) -> Total:
     return total_of_passes(dict(histories))
 
 
-def _gone(item: Expected, recalls: list[float]) -> float:
-    """Return the probability that an item is gone which passes of such recalls did not hear."""
+def _gone(item: Expected, missed: float) -> float:
+    """Return the probability that an item is gone, where one that is there is missed with some probability."""
     there = LOCATED_PRIOR if item.located else SILENT_PRIOR
-    missed = there * math.prod(1.0 - min(recall, 0.999) for recall in recalls)
-    return (1.0 - there) / (1.0 - there + missed)
+    return (1.0 - there) / (1.0 - there + there * max(missed, LEAST_MISSED))
 
 
 def _by_gtin(

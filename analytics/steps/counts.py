@@ -248,7 +248,7 @@ class _Work:
         }
 
     def _write_counts(self, one: _Pass, name: str, found: Tally, as_of_us: int, expected: dict[str, Expected]) -> None:
-        total, recall = found.total, found.total.recalls[-1]
+        total, recall = found.total, found.recalls[-1]
         common = {
             "site": self._site,
             "pass": name,
@@ -304,7 +304,7 @@ class _Work:
                     "reads": one.reads[epc],
                     "last_heard_time": one.until_us,
                     "missing_probability": 0.0,
-                    "recall": found.total.recalls[-1],
+                    "recall": found.recalls[-1],
                 }
             )
         for epc, probability in found.missing.items():
@@ -321,7 +321,7 @@ class _Work:
                     "reads": 0,
                     "last_heard_time": item.heard_us,
                     "missing_probability": probability,
-                    "recall": found.total.recalls[-1],
+                    "recall": found.recalls[-1],
                 }
             )
 
