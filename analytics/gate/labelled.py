@@ -28,6 +28,8 @@ LABELS_MAX = 100_000
 """Lines of a file; nobody labels more, and each is a query's row."""
 FOLDS_MAX = 10
 """Parts that labels are dealt into to see how well the rest does on each."""
+LOADS_ALONE = 3
+"""Loads of each direction from which on a gate's model may begin with nothing instead of the shipped one."""
 _COLUMNS = ("from_time", "until_time", "direction")
 
 
@@ -197,8 +199,15 @@ def _level(dbm: float | None, linear: float | None) -> float:
     return float("nan") if linear is None else float(level_of_linear(np.array([linear]))[0])
 
 
-def share_right(labelled: Sequence[LabelledPassage], *, name: str, prior: GateModelFile) -> tuple[float, float] | None:
-    """Return the share of passages judged right by the prior, and by models learnt from the labels of other loads.
+def priors_of(labelled: Sequence[LabelledPassage], shipped: GateModelFile) -> dict[str, GateModelFile | None]:
+    """Return what a model may begin with: the shipped one and, with enough labels of every direction, nothing."""
+    loads = {direction: {one.label for one in labelled if one.direction is direction} for direction in DIRECTIONS}
+    alone = all(len(found) >= LOADS_ALONE for found in loads.values())
+    return {"sharpened": shipped, **({"own": None} if alone else {})}
+
+
+def share_right(labelled: Sequence[LabelledPassage], *, name: str, shipped: GateModelFile) -> dict[str, float] | None:
+    """Return the share of passages judged right by the shipped model and by ones learnt from labels of other loads.
 
     `None` where there are fewer than two loads.
     """
@@ -207,17 +216,19 @@ def share_right(labelled: Sequence[LabelledPassage], *, name: str, prior: GateMo
         return None
     folds = min(FOLDS_MAX, len(loads))
     fold_of = {load: place % folds for place, load in enumerate(loads)}
-    before = after = 0
+    right = dict.fromkeys(["shipped", *priors_of(labelled, shipped)], 0)
     for fold in range(folds):
         others = [one for one in labelled if fold_of[one.label] != fold]
-        model = learn_model(
-            [one.passage for one in others], [one.direction for one in others], name=name, made="", prior=prior
-        )
+        passages, directions = [one.passage for one in others], [one.direction for one in others]
+        learnt = {
+            way: learn_model(passages, directions, name=name, made="", prior=prior)
+            for way, prior in priors_of(labelled, shipped).items()
+        }
         for load in (load for load in loads if fold_of[load] == fold):
             mine = [one for one in labelled if one.label == load]
-            before += _right(mine, prior, model)
-            after += _right(mine, model, model)
-    return before / len(labelled), after / len(labelled)
+            for way, model in {"shipped": shipped, **learnt}.items():
+                right[way] += _right(mine, model, learnt["sharpened"])
+    return {way: count / len(labelled) for way, count in right.items()}
 
 
 def _right(mine: Sequence[LabelledPassage], model: GateModelFile, learnt: GateModelFile) -> int:

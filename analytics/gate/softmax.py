@@ -38,7 +38,7 @@ class Softmax:
 def fit_softmax(
     rows: Matrix, labels: npt.NDArray[np.int64], classes: int, *, ridge: float = RIDGE, prior: Softmax | None = None
 ) -> Softmax:
-    """Fit a model in which each class weighs the same, however many examples it has.
+    """Fit a model in which each class weighs the same, however many examples it has; with a prior, each example does.
 
     Args:
         rows: Features, one row an example.
@@ -58,11 +58,14 @@ def fit_softmax(
     scale = np.where(scale > 0, scale, 1.0)
     design = _with_constant((rows - mean) / scale)
     counts = np.bincount(labels, minlength=classes)
-    importance = len(labels) / np.maximum(counts, 1)[labels] / np.count_nonzero(counts)
     target = np.eye(classes)[labels]
     penalty = np.full(design.shape[1], ridge)
-    penalty[-1] = ridge / 1000  # the constant is hardly held; a little, or the Hessian would be singular
-    start = np.zeros((design.shape[1], classes)) if prior is None else prior.weights
+    if prior is None:
+        importance = len(labels) / np.maximum(counts, 1)[labels] / np.count_nonzero(counts)
+        penalty[-1] = ridge / 1000  # the constant is hardly held; a little, or the Hessian would be singular
+        start = np.zeros((design.shape[1], classes))
+    else:  # the prior's classes weigh the same already; two examples of a rare one are not to move it as fifty do
+        importance, start = np.ones(len(labels)), prior.weights
     weights = _newton(design, target, importance, penalty, start)
     return Softmax(mean=mean, scale=scale, weights=weights)
 

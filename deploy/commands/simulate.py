@@ -17,13 +17,17 @@ def add_to(app: typer.Typer) -> None:
     app.command("simulate")(simulate)
 
 
+DOCK = "dock"
+DOCK_ABOUT = "gates: a dock and a way out, with truth about every passage"
+
+
 def simulate(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder to write to.", show_default=False)],
     scenario: Annotated[
         str,
         typer.Option(
             metavar="NAME",
-            help="Named store: demo, store-24, store-48, tiny, or a scenario such as `tuning/twins`; "
+            help="Named store: demo, store-24, store-48, tiny; `dock` for gates; or a scenario such as `tuning/twins`; "
             "`--scenario help` lists them.",
         ),
     ] = "demo",
@@ -66,6 +70,7 @@ def simulate(
         for by_name in SCENARIOS.values():
             for known in by_name.values():
                 say(f"{known.label:<24} {known.about}", to_stdout=True)
+        say(f"{DOCK:<24} {DOCK_ABOUT}", to_stdout=True)
         return
     if faults == ["help"]:
         for name, kind in FAULTS.items():
@@ -76,6 +81,9 @@ def simulate(
     changes: dict[str, object] = {name: value for name, value in wanted.items() if value is not None}
     if faults:
         changes["faults"] = tuple(parse_fault(text) for text in faults)
+    if scenario == DOCK:
+        _simulate_dock(out, seed, hours, set(changes) - {"seed", "hours"} | ({"gzip"} if gzip else set()))
+        return
     config = scenario_config(scenario, **changes)
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file, not a folder", hint="give a folder; it is created if needed")
@@ -94,3 +102,19 @@ def simulate(
     say(f"  site file  {out / 'site.toml'}")
     say(f"  truth      {out / 'truth.csv'}")
     say(f"next: tagtide replay {capture} --site {out / 'site.toml'} --data data")
+
+
+def _simulate_dock(out: Path, seed: int | None, hours: float | None, others: set[str]) -> None:
+    """Write a day at the gates."""
+    from simulators.gate.dock_day import write_dock_day
+
+    if others:
+        raise UsageError(f"scenario {DOCK} takes no --{min(others)}", hint="it takes --seed and --hours")
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file, not a folder", hint="give a folder; it is created if needed")
+    day = write_dock_day(out, seed=1 if seed is None else seed, hours=1.0 if hours is None else hours)
+    say(f"{len(day.reads):,} reads, {len(day.passages):,} passages at {len(day.site.gates)} gates")
+    say(f"  capture    {out / 'capture.jsonl'}")
+    say(f"  site file  {out / 'site.toml'}")
+    say(f"  truth      {out / 'truth_passages.csv'}")
+    say(f"next: tagtide replay {out / 'capture.jsonl'} --site {out / 'site.toml'} --data data")

@@ -56,7 +56,7 @@ def test_a_model_is_learnt_and_says_what_it_is_worth(stored: Path, tmp_path: Pat
     ended = tagtide("gate", "train", "--data", stored, "--gate", "dock-1", "--passages", labels, "--out", out)
     assert ended.code == 0, ended.err
     assert "8 passages in 5 loads: 2 outbound" in ended.err
-    assert "right by the shipped model" in ended.err
+    assert "right on loads whose labels were not used: shipped" in ended.err
     assert 'model = "dock-1.json"' in ended.err
     model = read_gate_model(out)
     assert isinstance(model, GateModelFile)
