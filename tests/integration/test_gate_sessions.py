@@ -63,6 +63,20 @@ def test_a_question_tells_which_boxes_passed_the_gate_and_when(mosquitto: LocalB
         passages[cells[epc], cells[antenna]] += 1
     assert found == Counter((row[0], row[2]) for row in read_rows(folder))
     assert passages == _passages(folder)
+    _check_directions(tmp_path / "data", folder)
+
+
+def _check_directions(data: Path, folder: Path) -> None:
+    """What came over the broker was told its direction by a model that has seen no real gate."""
+    known = {
+        (row[0], datetime.fromisoformat(row[1].replace("/", "-") + ZONE_OFFSET)): row[5] for row in read_rows(folder)
+    }
+    rows = query(data, "SELECT epc_hex, from_time, direction, gate, model FROM passages").to_pylist()
+    classes = ("inbound", "outbound", "passed_by", "static", "returned")
+    right = [classes[int(known[row["epc_hex"], row["from_time"]])] == row["direction"] for row in rows]
+    assert len(rows) >= 500, "the last session waits for what comes after it"
+    assert sum(right) / len(right) >= 0.99
+    assert {(row["gate"], row["model"]) for row in rows} == {("door", "simulated-1")}
 
 
 def _passages(folder: Path) -> Counter[tuple[str, str]]:
