@@ -1,16 +1,16 @@
 """The items of a site: each distinct EPC gets a small number, in order of first arrival, by which arrays are indexed.
 
 An open-addressing hash table over the EPCs' bytes: about 50 bytes an item, and no Python object per read or item.
-Hashing is our own (FNV-1a), so numbers and probe order are the same in every process.
+Hashing is our own (FNV-1a, eight bytes at a time), so numbers and probe order are the same in every process.
 """
 
 from typing import Any, cast
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from analytics.location.kernel import kernel
 from analytics.text_kernels import string_array, text_of
 
 Int32s = npt.NDArray[np.int32]
@@ -19,6 +19,8 @@ Bytes = npt.NDArray[np.uint8]
 
 _FNV_OFFSET = np.uint64(0xCBF29CE484222325)
 _FNV_PRIME = np.uint64(0x100000001B3)
+_1, _2, _3, _4, _5, _6, _7 = (np.uint64(place) for place in range(1, 8))
+_8, _16, _24, _29, _32, _40, _48, _56 = (np.uint64(bits) for bits in (8, 16, 24, 29, 32, 40, 48, 56))
 _EMPTY = np.int32(-1)
 _SLOTS_MIN = 1024
 _LOAD_MAX = 0.6
@@ -106,32 +108,59 @@ class ItemTable:
             self._slots = np.full(2 * len(self._slots), _EMPTY, dtype=np.int32)
             _reindex(self._slots, self._text, self._ends, self._count)
         if self._count + 1 > len(self._ends):
-            self._ends = np.concatenate([self._ends, np.zeros(len(self._ends), dtype=np.int64)])
+            self._ends = np.concatenate([self._ends, np.zeros(len(self._ends) // 4, dtype=np.int64)])
         used = int(self._ends[self._count - 1]) if self._count else 0
         if used + text_bytes > len(self._text):
-            more = max(len(self._text), text_bytes)
+            more = max(len(self._text) // 4, text_bytes)
             self._text = np.concatenate([self._text, np.zeros(more, dtype=np.uint8)])
 
 
-@numba.njit(cache=True)
+@kernel
+def _word(text: Bytes, start: int) -> np.uint64:
+    """Return eight bytes as a number. Written out, and with indexes that cannot be negative, to become one load."""
+    at = np.uint64(start)
+    return np.uint64(
+        np.uint64(text[at])
+        | np.uint64(text[at + _1]) << _8
+        | np.uint64(text[at + _2]) << _16
+        | np.uint64(text[at + _3]) << _24
+        | np.uint64(text[at + _4]) << _32
+        | np.uint64(text[at + _5]) << _40
+        | np.uint64(text[at + _6]) << _48
+        | np.uint64(text[at + _7]) << _56
+    )
+
+
+@kernel
 def _hash(text: Bytes, start: int, stop: int) -> np.uint64:
     value = _FNV_OFFSET
-    for position in range(start, stop):
+    words = start + (stop - start) // 8 * 8
+    for position in range(start, words, 8):
+        value = (value ^ _word(text, position)) * _FNV_PRIME
+        value ^= value >> _32
+    for position in range(words, stop):
         value = (value ^ np.uint64(text[position])) * _FNV_PRIME
-    return value ^ (value >> np.uint64(29))
+    return np.uint64(value ^ (value >> _29))
 
 
-@numba.njit(cache=True)
-def _same(one: Bytes, other: Bytes) -> bool:
-    if len(one) != len(other):
+@kernel
+def _same(  # noqa: PLR0917
+    one: Bytes, start: int, stop: int, other: Bytes, other_start: int, other_stop: int
+) -> bool:
+    if stop - start != other_stop - other_start:
         return False
-    for position in range(len(one)):  # noqa: SIM110 - numba has no generator expressions
-        if one[position] != other[position]:
+    words = start + (stop - start) // 8 * 8
+    shift = other_start - start
+    for position in range(start, words, 8):
+        if _word(one, position) != _word(other, position + shift):
+            return False
+    for position in range(words, stop):  # noqa: SIM110 - numba has no generator expressions
+        if one[position] != other[position + shift]:
             return False
     return True
 
 
-@numba.njit(cache=True)
+@kernel
 def _measure(numbers: Int32s, known_ends: Int64s, ends: Int64s) -> int:
     """Find where the EPC of each number ends once they lie one behind the other; return the last of these."""
     at = 0
@@ -142,7 +171,7 @@ def _measure(numbers: Int32s, known_ends: Int64s, ends: Int64s) -> int:
     return at
 
 
-@numba.njit(cache=True)
+@kernel
 def _gather(numbers: Int32s, known: Bytes, known_ends: Int64s, text: Bytes, ends: Int64s) -> None:
     """Copy the EPC of each number to its end."""
     start = 0
@@ -154,7 +183,7 @@ def _gather(numbers: Int32s, known: Bytes, known_ends: Int64s, text: Bytes, ends
         start = ends[row]
 
 
-@numba.njit(cache=True)
+@kernel
 def _reindex(slots: Int32s, known: Bytes, ends: Int64s, count: int) -> None:
     mask = np.uint64(len(slots) - 1)
     start = 0
@@ -166,7 +195,7 @@ def _reindex(slots: Int32s, known: Bytes, ends: Int64s, count: int) -> None:
         start = ends[number]
 
 
-@numba.njit(cache=True)
+@kernel
 def _number_rows(  # noqa: PLR0917 - kernels take their arrays one by one
     text: Bytes,
     offsets: Int32s,
@@ -187,7 +216,7 @@ def _number_rows(  # noqa: PLR0917 - kernels take their arrays one by one
         while slots[slot] >= 0:
             candidate = slots[slot]
             known_start = ends[candidate - 1] if candidate else 0
-            if _same(text[start:stop], known[known_start : ends[candidate]]):
+            if _same(text, start, stop, known, known_start, ends[candidate]):
                 found = candidate
                 break
             slot = (slot + np.uint64(1)) & mask
@@ -195,7 +224,8 @@ def _number_rows(  # noqa: PLR0917 - kernels take their arrays one by one
             used = ends[count - 1] if count else 0
             if count + 1 > load_max * len(slots) or count + 1 > len(ends) or used + stop - start > len(known):
                 return row, count
-            known[used : used + stop - start] = text[start:stop]
+            for place in range(stop - start):
+                known[used + place] = text[start + place]
             ends[count] = used + stop - start
             slots[slot] = count
             found = count

@@ -30,7 +30,11 @@ ARRIVED_US = 8_000_000
 NEW_US = 30_000_000
 """for this long after a move the belief is worked out after every read,"""
 LOOK_US = 16_000_000
-"""and then every so often: it changes little by a read."""
+"""and then every so often: it changes little by a read;"""
+LAIN_US = 600_000_000
+"""and once an item has lain for this long,"""
+LOOK_RARELY_US = 64_000_000
+"""less often: its evidence is replaced only as fast as it is forgotten (`tracks.FORGET_S_MAX`)."""
 KIN_US = 6_000_000
 """An item that has lain for this long counts among its kin."""
 RESTATE_LOG_ODDS = 1.0
@@ -188,12 +192,12 @@ def _advance(  # noqa: PLR0917
             continue
         clock.reader_heard_s[site.antenna_reader[antenna]] = second
         track = items.tracks[item]
-        looked, doubted = track.last_us // LOOK_US, track.doubt_us > 0
+        looked_us, doubted = track.last_us, track.doubt_us > 0
         take_read(track, antenna, rows.bin[row], rows.rssi_dbm[row], time_us, law, cells, powers)
         if track.zone >= 0:
             track.heard_alive_s = clock.zone_alive_s[track.zone]
         fresh = track.moved > 0 and track.last_us - track.settled_us < NEW_US
-        if track.zone < 0 or doubted or track.doubt_us > 0 or fresh or track.last_us // LOOK_US != looked:
+        if track.zone < 0 or doubted or track.doubt_us > 0 or fresh or _is_due(track, looked_us):
             believe(track, items.group[item], items.counts, law, site, cells, powers, belief)
             before = count
             count = _decide(track, item, belief[0], policy, told, count)
@@ -203,6 +207,13 @@ def _advance(  # noqa: PLR0917
                     told.as_of_us[place] = time_us
             _count_among_kin(track, items.group[item], items.counts, belief[0])
     return stop, count
+
+
+@kernel
+def _is_due(track: Track, before_us: Number) -> bool:
+    """Tell whether an item is to be looked at on schedule, at a read; its last read before that is given."""
+    period_us = LOOK_US if track.last_us - track.settled_us < LAIN_US else LOOK_RARELY_US
+    return bool(track.last_us // period_us != before_us // period_us)
 
 
 @kernel

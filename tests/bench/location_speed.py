@@ -1,14 +1,21 @@
 """`python -m tests.bench.location_speed`: reads/s of the location step alone, and bytes of state an item, on one core.
 
-Generated reads of items that lie still: each is heard by the antennas nearest to it, equally often. Chunks are made
-before the clock starts, kernels are compiled before it too; what is timed is `LocationStep.step` and nothing else. The
-table turns items and antennas an item in turn, since growth must be linear in both.
+Generated reads of items that lie still: each is heard by the antennas nearest to it, equally often, each antenna as
+far off the law as a store is. Two phases are timed apart. *Opening*: the first reads of every item, until nearly all
+stays are open; a store has this once. *Steady*: what comes then. Kernels are compiled before the clock starts and
+reads are made while it stands; what is timed is `LocationStep.step` and nothing else, in processor time. Medians of
+`--rounds` runs; the columns behind reads/s say what of a read's time goes where. The table turns items and antennas an
+item in turn, since growth must be linear in both.
 """
 
 import argparse
+import cProfile
+import pstats
+import statistics
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analytics.step import Arrived
-from analytics.steps.location import LocationStep
+from analytics.steps.location import LocationState, LocationStep
 from devices.schemas import READS
 from devices.site import check_text
 from devices.site.model import Site
@@ -28,17 +35,34 @@ READ_INTERVAL_S = 4.0
 """Seconds between two reads of one item."""
 CHUNK_S = 5.0
 """Event time in one chunk."""
+OPENING_READS = 10
+"""Reads of each item, on average, that count as opening."""
+GTINS = 500
+"""Products: as many items of each as a store has."""
+PARTS = {
+    "kernel": ("advance",),
+    "rows": ("table", "add_told"),
+    "arrivals": ("_new_rows", "take", "_make_room"),
+    "grid": ("_close_silent", "_learn"),
+}
+"""Parts of a step, by the functions that do them, in `analytics.location` and `analytics.steps.location`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """What one phase of one run took."""
+
+    reads: int
+    seconds: float
+    part_s: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speed:
     """What one run measured."""
 
-    items: int
-    antennas: int
-    reads: int
-    reads_per_s: float
-    microseconds_an_item: float
+    opening: Phase
+    steady: Phase
     bytes_an_item: float
 
 
@@ -47,21 +71,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.location_speed", description=__doc__)
     parser.add_argument("--items", type=int, nargs="*", default=[25_000, 50_000, 100_000])
     parser.add_argument("--antennas", type=int, nargs="*", default=[1, 2, 4, 8], help="antennas that hear an item")
-    parser.add_argument("--reads", type=int, default=2_000_000, help="reads of each run")
+    parser.add_argument("--reads", type=int, default=60, help="steady reads of each item, on average")
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    table = Table(title="the location step alone, one core")
-    for column in ("items", "antennas an item", "reads", "reads/s", "us a read", "state, bytes an item"):
+    table = Table(title="the location step alone, one core, processor time; medians")
+    for column in ("items", "antennas", "phase", "reads", "reads/s", "slowest", "ns a read", *PARTS, "bytes an item"):
         table.add_column(column, justify="right")
-    measure(items=2_000, antennas=4, reads=20_000)  # compiles
+    measure(items=2_000, antennas=4, reads=10)  # compiles
     largest = max(options.items)
-    runs = [(items, 4) for items in options.items] + [(largest, count) for count in options.antennas if count != 4]
+    runs = [(items, 4) for items in options.items if 4 in options.antennas]
+    runs += [(largest, count) for count in options.antennas if count != 4]
     for items, antennas in runs:
-        found = measure(items=items, antennas=antennas, reads=options.reads)
-        table.add_row(
-            f"{found.items:,}", str(found.antennas), f"{found.reads:,}", f"{found.reads_per_s:,.0f}",
-            f"{1e6 / found.reads_per_s:.2f}", f"{found.bytes_an_item:.0f}",
-        )  # fmt: skip
-    Console(width=110).print(table)
+        found = [measure(items=items, antennas=antennas, reads=options.reads) for _ in range(options.rounds)]
+        for name in ("opening", "steady"):
+            phases: list[Phase] = [getattr(one, name) for one in found]
+            ns = [1e9 * phase.seconds / max(phase.reads, 1) for phase in phases]
+            parts = [statistics.median(1e9 * phase.part_s[part] / phase.reads for phase in phases) for part in PARTS]
+            table.add_row(
+                f"{items:,}", str(antennas), name, f"{phases[0].reads:,}", f"{1e9 / statistics.median(ns):,.0f}",
+                f"{1e9 / max(ns):,.0f}", f"{statistics.median(ns):.0f}", *(f"{part:.0f}" for part in parts),
+                f"{found[0].bytes_an_item:.0f}",
+            )  # fmt: skip
+    Console(width=130).print(table)
 
 
 def measure(*, items: int, antennas: int, reads: int) -> Speed:
@@ -70,27 +101,43 @@ def measure(*, items: int, antennas: int, reads: int) -> Speed:
     Args:
         items: Items.
         antennas: Antennas that hear each.
-        reads: Reads of all of them, at least one each.
+        reads: Reads of each item, on average, once its stay is open.
     """
     site = _site()
     step = LocationStep()
     state = step.initial(site)
-    batches = _chunks(site, items=items, antennas=antennas, reads=max(reads, items))
-    state, _ = step.step(state, batches[0], site)  # every item's first read: the table of items grows here
-    taken = 0
-    began = time.process_time()
-    for batch in batches[1:]:
-        state, _ = step.step(state, batch, site)
-        taken += batch.batches["reads"].num_rows
-    seconds = time.process_time() - began
-    return Speed(
-        items=items,
-        antennas=antennas,
-        reads=taken,
-        reads_per_s=taken / max(seconds, 1e-9),
-        microseconds_an_item=1e6 * seconds / items,
-        bytes_an_item=state.bytes_used / items,
-    )
+    chunks = _chunks(site, items=items, antennas=antennas, reads=items * (reads + OPENING_READS))
+    state, opening = _phase(step, state, site, chunks, items * OPENING_READS)
+    state, steady = _phase(step, state, site, chunks, items * reads)
+    return Speed(opening=opening, steady=steady, bytes_an_item=state.bytes_used / items)
+
+
+def _phase(
+    step: LocationStep, state: LocationState, site: Site, chunks: Iterator[Arrived], reads: int
+) -> tuple[LocationState, Phase]:
+    """Take in chunks until they hold so many reads."""
+    profile = cProfile.Profile(time.process_time)
+    taken, seconds = 0, 0.0
+    while taken < reads:
+        chunk = next(chunks, None)
+        if chunk is None:
+            break
+        began = time.process_time()
+        state, _ = profile.runcall(step.step, state, chunk, site)
+        seconds += time.process_time() - began
+        taken += chunk.batches["reads"].num_rows
+    return state, Phase(reads=taken, seconds=seconds, part_s=_parts(profile))
+
+
+def _parts(profile: cProfile.Profile) -> dict[str, float]:
+    """Return the seconds that went into each part."""
+    found = dict.fromkeys(PARTS, 0.0)
+    stats: dict[tuple[str, int, str], tuple[Any, ...]] = pstats.Stats(profile).stats  # type: ignore[attr-defined]
+    for (file, _, function), (_, _, _, cumulative, _) in stats.items():
+        for part, functions in PARTS.items():
+            if function in functions and ("analytics/location/" in file or file.endswith("steps/location.py")):
+                found[part] += cumulative
+    return found
 
 
 def _site() -> Site:
@@ -119,7 +166,7 @@ def _places() -> list[tuple[float, float]]:
     ]
 
 
-def _chunks(site: Site, *, items: int, antennas: int, reads: int) -> list[Arrived]:
+def _chunks(site: Site, *, items: int, antennas: int, reads: int) -> Iterator[Arrived]:
     """Generate reads: first one of every item, then at random, a chunk for each `CHUNK_S` of event time."""
     rng = np.random.default_rng(7)
     places = np.array(_places())
@@ -128,19 +175,24 @@ def _chunks(site: Site, *, items: int, antennas: int, reads: int) -> list[Arrive
     near = np.argsort(distance, axis=1)[:, :antennas]
     strength = -45.0 - 22.0 * np.log10(np.maximum(np.take_along_axis(distance, near, axis=1), 1.0))
     strength += rng.normal(0.0, 3.0, strength.shape)
+    epcs = _epcs(rng, items)
+    done = 0
+    while done < reads:
+        count = items if done == 0 else min(reads - done, max(1, round(CHUNK_S * items / READ_INTERVAL_S)))
+        who = np.arange(items) if done == 0 else rng.integers(0, items, size=count)
+        which = rng.integers(0, antennas, size=count)
+        at_us = START_US + ((done + np.arange(count)) * READ_INTERVAL_S * 1e6 / items).astype(np.int64)
+        rssi = np.round(2.0 * (strength[who, which] + rng.normal(0.0, 3.0, count))) / 2.0
+        yield _arrived(site, epcs, who, near[who, which], at_us, rssi, done)
+        done += count
+
+
+def _epcs(rng: np.random.Generator, items: int) -> pa.Array:
+    """Return as many different SGTIN-96, of some GTINs."""
     serials = rng.choice(2**38, size=items, replace=False)
-    gtins = rng.integers(0, 500, size=items)  # as many products as items of a store have
+    gtins = rng.integers(0, GTINS, size=items)
     heads = [(0x30 << 88) | (3 << 85) | (5 << 82) | (9506000 << 58) | ((20_100 + int(gtin)) << 38) for gtin in gtins]
-    epcs = pa.array([f"{head | int(serial):024X}" for head, serial in zip(heads, serials, strict=True)])
-    who = np.concatenate([np.arange(items), rng.integers(0, items, size=reads - items)])
-    which = rng.integers(0, antennas, size=reads)
-    first_us = np.sort(rng.integers(0, 1_000_000, size=items))
-    later_us = 1_000_000 + (np.arange(reads - items) * READ_INTERVAL_S * 1e6 / items).astype(np.int64)
-    at_us = START_US + np.concatenate([first_us, later_us])
-    rssi = np.round(2.0 * (strength[who, which] + rng.normal(0.0, 3.0, reads))) / 2.0
-    number = near[who, which]
-    cuts = [0, items, *range(items, reads, max(1, round(CHUNK_S * items / READ_INTERVAL_S)))[1:], reads]
-    return [_arrived(site, epcs, who[a:b], number[a:b], at_us[a:b], rssi[a:b], a) for a, b in pairwise(cuts)]
+    return pa.array([f"{head | int(serial):024X}" for head, serial in zip(heads, serials, strict=True)])
 
 
 def _arrived(  # noqa: PLR0917 - one column after the other
