@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from analytics.location.kernel import kernel
+from analytics.location.kernel import kernel, prefetch
 from analytics.text_kernels import string_array, text_of
 
 Int32s = npt.NDArray[np.int32]
@@ -23,6 +23,8 @@ _1, _2, _3, _4, _5, _6, _7 = (np.uint64(place) for place in range(1, 8))
 _8, _16, _24, _29, _32, _40, _48, _56 = (np.uint64(bits) for bits in (8, 16, 24, 29, 32, 40, 48, 56))
 _EMPTY = np.int32(-1)
 _SLOTS_MIN = 1024
+ROWS_AHEAD = 4
+"""So many rows before it is looked at, memory is fetched into the cache."""
 _LOAD_MAX = 0.6
 """Share of slots in use above which the table doubles: linear probing stays near one probe below it."""
 
@@ -54,11 +56,13 @@ class ItemTable:
             return np.empty(0, dtype=np.int32)
         text, offsets = text_of(epcs)
         numbers = np.empty(rows, dtype=np.int32)
+        hashes = np.empty(rows, dtype=np.uint64)
+        _hash_rows(text, offsets, hashes)
         done = 0
         while done < rows:
             self._make_room(int(offsets[done + 1] - offsets[done]))
             done, self._count = _number_rows(
-                text, offsets, numbers, done, self._slots, self._text, self._ends, self._count, _LOAD_MAX
+                text, offsets, hashes, numbers, done, self._slots, self._text, self._ends, self._count, _LOAD_MAX
             )
         return numbers
 
@@ -196,9 +200,28 @@ def _reindex(slots: Int32s, known: Bytes, ends: Int64s, count: int) -> None:
 
 
 @kernel
+def _hash_rows(text: Bytes, offsets: Int32s, hashes: npt.NDArray[np.uint64]) -> None:
+    for row in range(len(hashes)):
+        hashes[row] = _hash(text, offsets[row], offsets[row + 1])
+
+
+@kernel
+def _ask_ahead(row: int, hashes: npt.NDArray[np.uint64], slots: Int32s, known: Bytes, ends: Int64s) -> None:
+    """Ask for what rows further on will need: first their slot, then what it points to, then what that points to."""
+    mask = np.uint64(len(slots) - 1)
+    last = len(hashes) - 1
+    prefetch(slots, np.int64(hashes[min(row + 3 * ROWS_AHEAD, last)] & mask))
+    prefetch(ends, max(slots[hashes[min(row + 2 * ROWS_AHEAD, last)] & mask], 0))
+    candidate = slots[hashes[min(row + ROWS_AHEAD, last)] & mask]
+    if candidate > 0:
+        prefetch(known, ends[candidate - 1])
+
+
+@kernel
 def _number_rows(  # noqa: PLR0917 - kernels take their arrays one by one
     text: Bytes,
     offsets: Int32s,
+    hashes: npt.NDArray[np.uint64],
     numbers: Int32s,
     done: int,
     slots: Int32s,
@@ -211,7 +234,8 @@ def _number_rows(  # noqa: PLR0917 - kernels take their arrays one by one
     mask = np.uint64(len(slots) - 1)
     for row in range(done, len(numbers)):
         start, stop = offsets[row], offsets[row + 1]
-        slot = _hash(text, start, stop) & mask
+        _ask_ahead(row, hashes, slots, known, ends)
+        slot = hashes[row] & mask
         found = -1
         while slots[slot] >= 0:
             candidate = slots[slot]

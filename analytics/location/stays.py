@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from analytics.location.arrivals import SIGN_OF_LIFE, WENT_DARK
 from analytics.location.cells import Floats32, Int16s, Int32s, Int64s, Number, pool_zones, weigh_cells
-from analytics.location.kernel import kernel
+from analytics.location.kernel import kernel, prefetch
 from analytics.location.kin import KIN_TRUST_MOVED, count_for, weigh_kin
 from analytics.location.policy import Policy
 from analytics.location.radio import RadioTables
@@ -45,6 +45,8 @@ SURE = 0.995
 READER_ALIVE_S = 60
 """A reader that was heard (a read, a heartbeat) this recently is alive. Heartbeats come every 10 to 60 s."""
 SECOND_US = 1_000_000
+ROWS_AHEAD = 6
+"""So many rows before its read a track is fetched into the cache."""
 
 
 class Rows(NamedTuple):
@@ -182,6 +184,7 @@ def _advance(  # noqa: PLR0917
         if count + 2 > len(told.item):
             return row, count
         time_us, item, antenna = rows.time_us[row], rows.item[row], rows.antenna[row]
+        prefetch(items.tracks, max(rows.item[min(row + ROWS_AHEAD, stop - 1)], 0))
         second = -(-time_us // SECOND_US)
         pass_seconds(site, clock, second - 1)
         if item == SIGN_OF_LIFE:
