@@ -32,6 +32,8 @@ UNSEEN_PROBABILITY = 0.9999
 """The distribution of units never read is followed until it holds this much,"""
 UNSEEN_LIMIT = 4096
 """or to so many units; no GTIN of a store is near it."""
+COINS_AT_ONCE = 12
+"""With more coins than this their number is worked out by a Fourier transform."""
 ALIKE_UNITS = 50.0
 """How alike GTINs are in their share of units never read: as if each had drawn its own after seeing so many units at
 the site's share. A batch of bad labels is of one GTIN."""
@@ -95,8 +97,22 @@ def units_of(located: int, more: Sequence[Mass], fewer: Sequence[float] = ()) ->
     return Units(base=located - len(fewer), mass=mass[:kept] / mass[:kept].sum())
 
 
+def mixed(found: Sequence[Units]) -> Units:
+    """Return a distribution that is one of some, equally likely."""
+    base = min(one.base for one in found)
+    mass = np.zeros(max(one.base + len(one.mass) for one in found) - base)
+    for one in found:
+        mass[one.base - base : one.base - base + len(one.mass)] += one.mass / len(found)
+    return Units(base=base, mass=mass)
+
+
 def coins(probabilities: Sequence[float]) -> Mass:
     """Return the distribution of how many of some independent coins show heads: Poisson binomial."""
+    if len(probabilities) > COINS_AT_ONCE:  # many at once: by their characteristic function
+        heads = np.sort(np.asarray(probabilities))[:, None]
+        turns = np.exp(-2j * np.pi * np.arange(len(heads) + 1) / (len(heads) + 1))
+        found = np.fft.ifft(np.prod(1.0 - heads + heads * turns, axis=0)).real
+        return np.asarray(np.maximum(found, 0.0) / np.maximum(found, 0.0).sum())
     mass = np.ones(1)
     for probability in sorted(probabilities):
         mass = np.convolve(mass, np.array([1.0 - probability, probability]))

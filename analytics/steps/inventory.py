@@ -101,6 +101,8 @@ _SIGNS = {
 }
 _DEPARTURES = (BusinessEventKind.SALE, BusinessEventKind.TRANSFER_OUT)
 _COMINGS = (BusinessEventKind.RETURN, BusinessEventKind.TRANSFER_IN)
+RESTATED = 2
+"""What the quantity of a location row's event says of one that restates a stay."""
 _EXIT, _MISPLACED, _FORGET_HIDDEN, _FORGET_SALE, _FORGET_DEPARTURE, _FORGET_COUNTED = range(6)
 
 
@@ -174,7 +176,8 @@ def _location_events(arrived: Arrived) -> list[Event]:
     if table is None:
         return []
     times = [table[name].cast("int64").to_pylist() for name in ("as_of_time", "from_time", "until_time")]
-    columns = [table[name].to_pylist() for name in ("epc_hex", "gtin", "zone", "revision", "left_for")]
+    names = ("epc_hex", "gtin", "zone", "revision", "left_for", "confidence")
+    columns = [table[name].to_pylist() for name in names]
     return [
         Event(
             as_of_us,
@@ -183,13 +186,16 @@ def _location_events(arrived: Arrived) -> list[Event]:
             epc,
             gtin,
             zone,
-            int(until_us is not None),
+            1 if until_us is not None else RESTATED if revision else 0,
             from_us,
             until_us or 0,
             left is not None,
+            confidence=confidence,
         )
-        for as_of_us, from_us, until_us, epc, gtin, zone, revision, left in zip(*times, *columns, strict=True)
-        if (revision == 0 or until_us is not None) and packing_level(epc) < PackingLevel.LOGISTIC_UNIT
+        for as_of_us, from_us, until_us, epc, gtin, zone, revision, left, confidence in zip(
+            *times, *columns, strict=True
+        )
+        if packing_level(epc) < PackingLevel.LOGISTIC_UNIT
     ]
 
 
@@ -307,6 +313,10 @@ class _Work:
             self._take_out(event)
         elif event.quantity == 0:
             self._open_stay(event)
+        elif event.quantity == RESTATED:
+            item = state.items.get(event.key or "")
+            if item is not None and item.zone == event.zone:
+                item.confidence = event.confidence
         else:
             self._close_stay(event)
 
@@ -386,7 +396,7 @@ class _Work:
             state.observed.add(event.gtin)
         if epc not in state.sold:
             self._count(epc, -1)  # where only a counting pass had heard it
-        state.items[epc] = Item(event.gtin, zone, event.from_us)
+        state.items[epc] = Item(event.gtin, zone, event.from_us, event.confidence)
         if epc not in state.sold:
             self._count(epc, 1)
         if accuracy.is_misplaced(zone, self._floor, self._homes.get(event.gtin or "", frozenset())):
@@ -442,7 +452,7 @@ class _Work:
         elif not event.quantity and item is not None and not item.zone:
             if epc not in state.sold:
                 self._count(epc, -1)
-                self._hide(epc, item.gtin or "", Silence(event.from_us, event.time_us, False, [event.recall]))
+                self._hide(epc, item.gtin or "", Silence(event.from_us, event.time_us, False, passes=[event.recall]))
             del state.items[epc]
         elif not event.quantity and item is None:
             silence = state.hidden.get(event.gtin or "", {}).get(epc)
@@ -457,7 +467,7 @@ class _Work:
     def _fall_silent(self, epc: str, item: Item, event: Event) -> None:
         state, gtin, since_us = self._state, item.gtin or "", event.until_us
         at_exit = event.kind == GATE or item.zone in self._exits
-        self._hide(epc, gtin, Silence(since_us, event.time_us, at_exit))
+        self._hide(epc, gtin, Silence(since_us, event.time_us, at_exit, item.zone))
         near = [at_us for at_us in state.departures.get(gtin, []) if abs(at_us - since_us) <= SALE_WINDOW_US]
         if near:
             nearest_us = min(near, key=lambda at_us: (abs(at_us - since_us), at_us))

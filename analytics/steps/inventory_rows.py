@@ -1,8 +1,11 @@
 """The rows of the inventory step: what its state says of every GTIN and zone at one time."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from analytics import accuracy, on_hand
 from analytics.steps.inventory_state import AT_EXIT, ELSEWHERE, InventoryState
@@ -15,6 +18,20 @@ later takes that back."""
 NOTICED_HALF_US = 5 * 60 * 1_000_000
 """A unit that has left is silent from the door on, and noticed after the site's `departed_after_s` and the minutes to
 the door; of those that are not, half in each further time of this."""
+SURE = 0.999
+"""A location surer than this is taken for certain."""
+STRAY_UNITS = 0.5
+"""An item that is not where it is thought to be is in another zone in proportion to the units of its GTIN there, with
+so many units added to each zone."""
+SHARED_DOUBT = (0.4, 1.0, 2.5)
+"""Factors of the doubt about all of a GTIN's places at once, equally likely: units that hang together are located
+wrongly together."""
+BOOK_ERROR_MAX = 60
+"""Units that a book is thought to be wrong by at most, where nothing but the book is known."""
+BOOK_ERROR_UNITS = 1.0
+"""Scale of a Laplace distribution about each error that was seen: they are whole units, and estimates themselves."""
+BOOK_ERROR_PRIOR_GTINS = 3.0
+"""Books without error that are added to those seen."""
 LEAVING_MIN = 0.02
 """A departure less likely than this to be of a located unit is not thought of."""
 NORMAL_90 = 1.645
@@ -42,6 +59,7 @@ class InventoryRows:
         self._homes: Mapping[str, frozenset[str]] = homes_of(site)
         self._shelf_gtin = {shelf.id: shelf.gtin for shelf in site.shelves}
         self._chances: dict[bool, Chances] = {}
+        self._confidences: dict[tuple[str, str], list[float]] = {}
         self._belief = state.reads.belief(waiting=0, located=0, now_us=0)
 
     def rows(self, as_of_us: int) -> list[dict[str, Any]]:
@@ -49,13 +67,13 @@ class InventoryRows:
         state = self._state
         self._chances = self._weigh_history(as_of_us)
         self._belief = self._believe(as_of_us)
+        self._confidences = self._gather_confidences()
         gtins = sorted((state.book.keys() | state.seen.keys() | state.observed) - {""})
         units = {gtin: self._units(gtin, as_of_us) for gtin in gtins if gtin in state.observed}
         ends = dict(zip(units, on_hand.intervals(list(units.values())), strict=True))
-        estimates = {
-            gtin: _estimate(units[gtin].mean, *ends[gtin]) if gtin in units else self._unobserved(gtin)
-            for gtin in gtins
-        }
+        booked = self._unobserved([gtin for gtin in gtins if gtin not in units], units)
+        ends |= dict(zip(booked, on_hand.intervals(list(booked.values())), strict=True))
+        estimates = {gtin: _estimate(one.mean, *ends[gtin]) for gtin, one in (units | booked).items()}
         rows = [row for gtin in gtins for row in self._gtin_rows(gtin, estimates[gtin], as_of_us)]
         totals = [row for row in rows if row["zone"] is None]
         observed = {row["gtin"]: row["on_hand"] for row in totals if row["gtin"] in state.observed}
@@ -91,8 +109,7 @@ class InventoryRows:
             else None,
             "misplaced_quantity": sum(wrong.values()),
         }
-        for zone in sorted(zones.keys() - {""}):
-            here = self._in_zone(zones[zone])
+        for zone, here in self._in_zones(gtin, as_of_us).items():
             yield {
                 **common,
                 "zone": zone,
@@ -104,6 +121,14 @@ class InventoryRows:
             }
 
     # --- what is believed ----------------------------------------------------------------------------------------
+
+    def _gather_confidences(self) -> dict[tuple[str, str], list[float]]:
+        """Return the confidences of located, unsold items by GTIN and zone."""
+        found: dict[tuple[str, str], list[float]] = {}
+        for epc, item in self._state.items.items():
+            if item.gtin is not None and epc not in self._state.sold:
+                found.setdefault((item.gtin, item.zone), []).append(item.confidence)
+        return found
 
     def _weigh_history(self, now_us: int) -> dict[bool, Chances]:
         """Return the chances of silent items at a time, by whether they fell silent at an exit."""
@@ -175,16 +200,68 @@ class InventoryRows:
         unnoticed = math.exp2(-max(0, beyond_us) / NOTICED_HALF_US)
         return unnoticed * (1.0 - NO_TAG_SHARE) / (unnoticed * (1.0 - NO_TAG_SHARE) + NO_TAG_SHARE)
 
-    def _unobserved(self, gtin: str) -> accuracy.OnHand:
-        """Estimate a GTIN without a tag ever read: scales give a floor and the book stands in."""
-        state = self._state
-        weighed = sum(units for shelf, units in state.shelf_units.items() if self._shelf_gtin.get(shelf) == gtin)
-        booked = max(state.book.get(gtin, 0), weighed)
-        return accuracy.OnHand(units=float(booked), low=float(weighed), high=float(max(2 * booked, weighed)))
+    def _unobserved(self, gtins: Sequence[str], units: Mapping[str, on_hand.Units]) -> dict[str, on_hand.Units]:
+        """Estimate GTINs without a tag ever read: by the book, as wrong as those of other GTINs are, and by scales.
 
-    def _in_zone(self, located: int) -> accuracy.OnHand:
-        units = on_hand.units_of(located, [on_hand.never_read(located, self._belief)])
-        return _estimate(units.mean, *on_hand.intervals([units])[0])
+        How wrong books are is seen where tags tell: book less on hand, GTIN by GTIN. What scales count is there,
+        whatever the book says; what lies on no scale they do not see. A GTIN without a book has what scales count and
+        perhaps more.
+        """
+        state = self._state
+        errors = [state.book[gtin] - one.mean for gtin, one in units.items() if gtin in state.book]
+        off = np.arange(-BOOK_ERROR_MAX, BOOK_ERROR_MAX + 1, dtype=np.float64)
+        likely = BOOK_ERROR_PRIOR_GTINS * _laplace(off, 0.0)
+        for error in errors:
+            likely = likely + _laplace(off, error)
+        found = {}
+        for gtin in gtins:
+            weighed = sum(count for shelf, count in state.shelf_units.items() if self._shelf_gtin.get(shelf) == gtin)
+            book = max(state.book.get(gtin, weighed), weighed)
+            there = book - off[::-1]
+            mass = np.where(there >= weighed, likely[::-1], 0.0)
+            found[gtin] = on_hand.Units(base=book - BOOK_ERROR_MAX, mass=mass / mass.sum())
+        return found
+
+    def _in_zones(self, gtin: str, now_us: int) -> dict[str, accuracy.OnHand]:
+        """Estimate a GTIN's units in each zone where it is located."""
+        state = self._state
+        located = {zone: count for zone, count in sorted(state.seen.get(gtin, {}).items()) if zone}
+        silent = [
+            (silence.zone, self._chances[silence.at_exit].still_there(now_us - silence.since_us, silence.passes))
+            for _, silence in sorted(state.hidden.get(gtin, {}).items())
+        ]
+        total = sum(located.values())
+        unread = on_hand.never_read(total, self._belief)
+        units = []
+        for zone, count in located.items():
+            stay = on_hand.coins([probability for last_zone, probability in silent if last_zone == zone])
+            fixed = [stay, on_hand.thinned(unread, count / total)]
+            here = [1.0 - confidence for confidence in self._doubtful(gtin, zone)]
+            strays = self._strays(gtin, zone, located)
+            units.append(
+                on_hand.mixed(
+                    [
+                        on_hand.units_of(count, [on_hand.coins(_scaled(strays, factor)), *fixed], _scaled(here, factor))
+                        for factor in SHARED_DOUBT
+                    ]
+                )
+            )
+        ends = on_hand.intervals(units)
+        return {zone: _estimate(one.mean, *end) for zone, one, end in zip(located, units, ends, strict=True)}
+
+    def _strays(self, gtin: str, zone: str, located: Mapping[str, int]) -> list[float]:
+        """Return how likely each unit of a GTIN that is located in another zone lies in this one."""
+        total, spread = sum(located.values()), STRAY_UNITS * len(self._site.zones)
+        return [
+            (1.0 - confidence) * (located[zone] + STRAY_UNITS) / (total - located[other] + spread)
+            for other in located
+            if other != zone
+            for confidence in self._doubtful(gtin, other)
+        ]
+
+    def _doubtful(self, gtin: str, zone: str) -> list[float]:
+        """Return the confidences of located items of which the zone is not sure."""
+        return [confidence for confidence in self._confidences.get((gtin, zone), ()) if confidence < SURE]
 
     def _total_interval(
         self, total: float, units: Mapping[str, on_hand.Units], estimates: Mapping[str, accuracy.OnHand]
@@ -198,6 +275,15 @@ class InventoryRows:
         low = math.hypot(spread, *(one.units - one.low for one in rest))
         high = math.hypot(spread, *(one.high - one.units for one in rest))
         return {"on_hand_low": max(0.0, total - low), "on_hand_high": total + high}
+
+
+def _laplace(off: npt.NDArray[np.float64], middle: float) -> npt.NDArray[np.float64]:
+    mass = np.exp(-np.abs(off - middle) / BOOK_ERROR_UNITS)
+    return np.asarray(mass / mass.sum())
+
+
+def _scaled(probabilities: Sequence[float], factor: float) -> list[float]:
+    return [min(0.98, factor * probability) for probability in probabilities]
 
 
 def _estimate(units: float, low: int, high: int) -> accuracy.OnHand:

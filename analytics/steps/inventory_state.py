@@ -27,14 +27,16 @@ class Event(msgspec.Struct, array_like=True, frozen=True):
     gtin: str | None
     zone: str | None
     quantity: int
-    """Units; for a location row, 0 where it opens a stay and 1 where it closes one; for a counted item, 1 where
-    heard."""
+    """Units; for a location row, 0 where it opens a stay, 2 where it restates one and 1 where it closes one; for a
+    counted item, 1 where heard."""
     from_us: int = 0
     until_us: int = 0
     moved: bool = False
     """A closing location row: whether the item went on to another zone."""
     recall: float = 0.0
     """A counted item that was not heard: the recall of the pass."""
+    confidence: float = 1.0
+    """A location row: probability that its zone is right."""
 
 
 class Item(msgspec.Struct, array_like=True):
@@ -44,6 +46,8 @@ class Item(msgspec.Struct, array_like=True):
     zone: str
     """Empty where only a counting pass has heard it: it is there, and nobody knows where."""
     from_us: int
+    confidence: float = 1.0
+    """Probability that the zone is right."""
 
 
 class Due(msgspec.Struct, array_like=True, frozen=True, order=True):

@@ -51,6 +51,8 @@ class Silence(msgspec.Struct, array_like=True, frozen=True):
     """When its stay was closed for it."""
     at_exit: bool
     """Whether it was last located in an exit zone."""
+    zone: str = ""
+    """Where it was last located."""
     passes: list[float] = []
     """Probabilities with which counting passes since then would have heard it, and did not."""
 

@@ -79,3 +79,19 @@ def test_masses_are_distributions(located: int, there: list[float], gone: list[f
     assert found.mass.min() >= 0.0
     assert max(0, located - len(gone)) <= found.mean + 1e-9
     assert found.variance >= 0.0
+
+
+@given(st.lists(st.floats(0.0, 1.0), min_size=13, max_size=80))
+def test_many_coins_are_as_many_few(probabilities: list[float]) -> None:
+    """The Fourier transform gives what convolution does."""
+    half = len(probabilities) // 8 + 1
+    mass = np.ones(1)
+    for start in range(0, len(probabilities), half):
+        mass = np.convolve(mass, coins(probabilities[start : start + half]))
+    assert coins(probabilities) == pytest.approx(mass, abs=1e-9)
+
+
+def test_one_of_some_is_a_mixture() -> None:
+    found = on_hand.mixed([Units(base=2, mass=np.array([1.0])), Units(base=0, mass=np.array([0.5, 0.5]))])
+    assert found.base == 0
+    assert found.mass == pytest.approx([0.25, 0.25, 0.5])
