@@ -25,6 +25,7 @@ LOCATIONS = pa.schema(
         _required("confidence", pa.float64()),
         pa.field("x", pa.float64()),
         pa.field("y", pa.float64()),
+        pa.field("radius_m", pa.float64()),
         pa.field("evidence", pa.string()),
         pa.field("left_for", pa.string()),
         _required("as_of_time", TIMESTAMP),

@@ -7,7 +7,9 @@ import pyarrow as pa
 from analytics.location.cells import Floats32, Int16s
 from analytics.location.evidence import describe
 from analytics.location.items import ItemTable
-from analytics.location.places import Places
+from analytics.location.places import Floats, Places
+from analytics.location.position import locate
+from analytics.location.radio import RadioTables
 from analytics.location.stays import Told
 from analytics.location.tracks import DOUBT_SLOTS, SETTLED_SLOTS
 from analytics.schemas import LOCATIONS
@@ -31,11 +33,15 @@ class StayRows:
         self._items: list[npt.NDArray[np.int32]] = []
         self._tracks: list[Tracks] = []
         self._numbers: list[Ints] = []
+        self._positions: list[Floats] = []
 
-    def add_told(self, told: Told, count: int) -> None:
-        """Add the first rows of what the kernel told, which may then be overwritten."""
+    def add_told(self, told: Told, count: int, law: RadioTables) -> None:
+        """Add the first rows of what the kernel told by a law; they may then be overwritten."""
+        tracks = told.track[:count].copy()
         self._items.append(told.item[:count].copy())
-        self._tracks.append(told.track[:count].copy())
+        self._tracks.append(tracks)
+        zones, stated = tracks["zone"].astype(np.int32), np.ascontiguousarray(tracks["stated"])
+        self._positions.append(locate(self._places, law, *_evidence(tracks), zones, stated))
         self._numbers.append(np.column_stack([told.as_of_us[:count], told.until_us[:count], told.left_for[:count]]))
 
     def table(self) -> pa.Table:
@@ -47,7 +53,8 @@ class StayRows:
         epcs = self._table.epcs_of(np.concatenate(self._items))
         uris, gtins = name_items(epcs)
         zones = pa.array(self._places.zone_ids, pa.string())
-        evidence, at = describe(self._places.antenna_labels, self._places.antenna_xy, *_evidence(tracks))
+        evidence, _ = describe(self._places.antenna_labels, self._places.antenna_xy, *_evidence(tracks))
+        at = np.concatenate(self._positions)
         columns = {
             "site": pa.array([self._site], pa.string()).take(pa.array(np.zeros(len(tracks), dtype=np.int32))),
             "epc_hex": epcs,
@@ -57,8 +64,9 @@ class StayRows:
             "from_time": pa.array(tracks["from_us"], TIMESTAMP),
             "until_time": pa.array(until_us, TIMESTAMP, mask=until_us == 0),
             "confidence": pa.array(tracks["stated"].astype(np.float64)),
-            "x": pa.array(at[:, 0], mask=np.isnan(at[:, 0])),
-            "y": pa.array(at[:, 1], mask=np.isnan(at[:, 1])),
+            "x": pa.array(at[:, 0]),
+            "y": pa.array(at[:, 1]),
+            "radius_m": pa.array(at[:, 2]),
             "evidence": evidence,
             "left_for": zones.take(pa.array(left_for, mask=left_for == NOWHERE)),
             "as_of_time": pa.array(as_of_us, TIMESTAMP),

@@ -55,6 +55,7 @@ SELECT
     stays.confidence,
     stays.x AS x_m,
     stays.y AS y_m,
+    stays.radius_m,
     stays.left_for,
     heard.last_read_time,
     heard.last_heard.reader AS last_reader,

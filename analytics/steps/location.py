@@ -271,7 +271,7 @@ def _take_in(state: LocationState, taken: stays.Rows, start: int, stop: int, row
             taken, start, stop, state.tables, state.site, state.policy, state.clock, items, told
         )
         if count:
-            rows.add_told(told, count)
+            rows.add_told(told, count, state.tables)
 
 
 def _learn(state: LocationState) -> None:
@@ -299,4 +299,4 @@ def _close_silent(
     told = stays.Told.room(len(found))
     items = stays.Items(tracks=state.tracks, group=state.kin.group, counts=state.kin.counts)
     stays.depart(found.astype(np.int32), state.tables, state.site, state.clock, items, told)
-    rows.add_told(told, len(found))
+    rows.add_told(told, len(found), state.tables)
