@@ -25,6 +25,11 @@ PRIOR_RIDGE = 500.0
 """How firmly a gate's own model is held to the shipped one, in passages: those of one trolley are hardly more than one
 passage, so that some dozens of trolleys outweigh it."""
 
+EVIDENCE_POWER = 0.75
+"""Power to which a tag's likelihoods are raised before they are put together with those of its companions: tags of one
+load hear the same walk, so that ten of them say less than ten times as much. Chosen on simulated days (seeds 61 to 65):
+there it makes stated confidence honest, and a few more loads right."""
+
 assert tuple(str(direction) for direction in DIRECTIONS) == CLASSES, "the file's classes are the directions"
 
 
@@ -113,6 +118,7 @@ def judge(
     """
     own = (model.floor_db, model.ceiling_db)
     ends = ends_db if own[0] is None or own[1] is None else (own[0], own[1])
-    likelihood = softmax_of(model).probabilities(rows_of(passages, ends))
+    likelihood = softmax_of(model).probabilities(rows_of(passages, ends)) ** EVIDENCE_POWER
+    likelihood /= likelihood.sum(axis=1, keepdims=True)
     loads = loads_of(list(passages))
     return shared_fate(likelihood, loads, belongs=belongs), loads

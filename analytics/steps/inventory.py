@@ -19,7 +19,8 @@ that fell silent within `SALE_WINDOW_US` of it, the nearest in time. Where there
 half an hour one of the located units is taken to be on its way out. Where none comes within the window, the last item
 of the GTIN that is hidden is taken; where there is none, the unit was one that is never read. A negative adjustment
 tells of units that were gone before: it explains the longest hidden ones and does not wait. `exit_without_sale` is told
-of an item that fell silent in an exit zone with nothing to explain it after `SALE_GRACE_US`.
+of an item that fell silent in an exit zone, or went out of the site through a gate, with nothing to explain it after
+`SALE_GRACE_US`. What `gate_events` says of gates moves items at once, whatever location still believes.
 
 Book stock per GTIN: `book_stock` sets it; receipts, returns, transfers in and adjustments add; sales and transfers out
 subtract; announced deliveries (`expected`) do not touch it. It is unknown until something sets or moves it.

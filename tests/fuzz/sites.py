@@ -32,6 +32,7 @@ _HEADERS = [
     b"[reader]",
     b"[[shelf]]",
     b"[[feed]]",
+    b"[[gate]]",
     b"[[wall]]",
     b"[geo]",
 ]
