@@ -7,11 +7,11 @@ through, finds what came into a zone together with a logistic unit, and tells wh
 ```
 none    --it is OPEN_PROBABILITY likely---------------------------------->  open    (revision 0)
 open    --its probability has changed, and both are in one zone---------->  open    (a further revision)
-open    --they have been apart for long enough, or fell silent, both----->  none    (the last revision)
+open    --they have been apart for long enough, or the unit is gone------>  none    (the last revision)
 ```
 
-`until_time` is then when they parted, which is known some time later. A thing that is silent while the other is heard
-stays where it was put: goods in a full carton are often silent.
+`until_time` is then when they parted, which is known some time later. What is silent while the unit that it is in is
+heard stays in it: goods in a full carton often are. A unit that is silent for long, while they are heard, is gone.
 """
 
 import itertools
@@ -46,7 +46,10 @@ WARM_UP_US = 300_000_000
 CANDIDATES = 4
 """Parents of one level that are kept in mind for a child; the likeliest."""
 FORGET_US = 4 * 3_600_000_000
-"""A thing that has been silent for this long is where nobody knows: what it contained or was in ends."""
+"""A thing in a unit that has been silent for this long is where nobody knows: that it was in it ends."""
+UNIT_GONE_US = 900_000_000
+"""A logistic unit is labelled on its outside: one that has been silent for this long, while what was in it is heard, is
+gone."""
 LATELY_LIMIT = 1000
 """Comings into one zone that are remembered at most: a wave of more things than that in three minutes has none told
 apart."""
@@ -244,14 +247,20 @@ class _Work:
             weights = [links[parent].weight(now_us, one) for parent, one in zip(parents, sure, strict=True)]
             for parent, probability in zip(parents, probabilities(weights), strict=True):
                 self._tell(parent, child, links[parent], probability, now_us)
-        if child in state.links and (any(link.apart_us for link in links.values()) or place.until_us):
+        if child in state.links and (
+            any(self._may_end(parent, link) for parent, link in links.items()) or place.until_us
+        ):
             state.restless[child] = None
 
+    def _may_end(self, parent: str, link: Link) -> bool:
+        """Return whether time alone may end a link."""
+        return bool(link.apart_us or self._state.places[parent].until_us)
+
     def _compare(self, link: Link, child: Place, parent: Place) -> None:
-        """Note since when two things are in different zones. One that is silent is taken to be with the other."""
-        if child.zone == parent.zone or child.until_us or parent.until_us:
+        """Note since when two things are in different zones. Where one falls silent, it stays as it was."""
+        if child.zone == parent.zone:
             link.apart_us = 0
-        elif not link.apart_us:
+        elif not (link.apart_us or child.until_us or parent.until_us):
             link.apart_us = max(child.from_us, parent.from_us)
 
     def _tell(self, parent: str, child: str, link: Link, probability: float, now_us: int) -> None:
@@ -328,5 +337,6 @@ def _gone_us(child: Place, parent: Place, now_us: int) -> int:
     """Return when two things were last heard, where nothing holds them together any more; 0 where something does."""
     if child.until_us and parent.until_us:
         return max(child.until_us, parent.until_us)
-    silent_us = child.until_us or parent.until_us
-    return silent_us if silent_us and now_us - silent_us >= FORGET_US else 0
+    if parent.until_us:
+        return parent.until_us if now_us - parent.until_us >= UNIT_GONE_US else 0
+    return child.until_us if child.until_us and now_us - child.until_us >= FORGET_US else 0

@@ -170,6 +170,19 @@ class TestContainment:
         assert still == {(CARTON, A), (PALLET, OTHER), (PALLET, B), (OTHER, B)}  # B in the carton that is left
         assert found[PALLET, CARTON]["until_time"] is not None
 
+    def test_what_lies_elsewhere_is_not_in_a_unit_that_has_left(self) -> None:
+        told = together(settled(CARTON, A), 10, BACK, CARTON, A).goes(20, CARTON, DOCK).silent(20.5, CARTON).until(40)
+        found = last(run(told))[CARTON, A]
+        assert json.loads(found["evidence"])["ended"] == "apart"
+        assert found["until_time"].minute == 20
+
+    def test_a_unit_that_is_silent_for_long_is_gone(self) -> None:
+        told = together(settled(CARTON, A), 10, BACK, CARTON, A).silent(20, CARTON, noticed=1).until(30)
+        assert last(run(told))[CARTON, A]["until_time"] is None
+        found = last(run(told.until(40)))[CARTON, A]
+        assert json.loads(found["evidence"])["ended"] == "departed"
+        assert found["until_time"].minute == 20
+
     def test_silence_of_one_changes_nothing_and_that_of_both_ends_it(self) -> None:
         told = together(settled(CARTON, A), 10, BACK, CARTON, A).silent(20, A, noticed=1).until(30)
         assert last(run(told))[CARTON, A]["until_time"] is None
