@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Field, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from analytics.schemas import PARTITION_TIME, TABLES
@@ -176,9 +176,13 @@ def snapshot_files(directory: Path, table: str) -> list[str]:
 
 
 def _checked(table: DeltaTable, name: str) -> DeltaTable:
+    """Return a table with every column of ours: those that may be null are added to one that an older release made."""
     found = {field.name for field in table.schema().fields}
+    added = [field for field in lake_schema(name) if field.name not in found and field.nullable]
+    if added:
+        table.alter.add_columns([Field.from_arrow(field) for field in added])
     expected = set(lake_schema(name).names)
-    if missing := expected - found:
+    if missing := expected - found - {field.name for field in added}:
         raise LakeError(
             f"the lake table {name} lacks {', '.join(sorted(missing))}",
             hint="this lake was written by an older Tagtide: replay the edge log into a new data directory",

@@ -122,13 +122,14 @@ def connect(data: Path) -> duckdb.DuckDBPyConnection:
 
 
 def _create_view(connection: duckdb.DuckDBPyConnection, table: str, files: list[str]) -> None:
+    source = _kept(connection, table, lake_schema(table).empty_table())
     if files:
         listed = ", ".join(_quoted(file) for file in files)
-        source = f"read_parquet([{listed}], hive_partitioning = true, hive_types = {{'date': DATE, 'site': VARCHAR}})"
+        stored = f"read_parquet([{listed}], union_by_name = true, hive_partitioning = true, "
+        stored += "hive_types = {'date': DATE, 'site': VARCHAR})"
         columns = ", ".join(f'"{name}"' for name in lake_schema(table).names)
-        source = f"(SELECT {columns} FROM {source})"  # noqa: S608 - our own column names
-    else:
-        source = _kept(connection, table, lake_schema(table).empty_table())
+        # By name, beside a table that has every column: files of an older release lack those that came later.
+        source = f"(SELECT {columns} FROM (FROM {source} UNION ALL BY NAME FROM {stored}))"  # noqa: S608 - our own column names
     key = _REVISED.get(table)
     latest = "" if key is None else f" QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY revision DESC) = 1"
     connection.execute(f'CREATE VIEW "{table}" AS SELECT * FROM {source}{latest}')  # noqa: S608 - our own names

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
 from analytics.follow import LakeFollower
-from analytics.lake import Lake, snapshot_files
+from analytics.lake import Lake, lake_schema, snapshot_files
 from analytics.query import ask, connect
-from analytics.schemas import TABLES
+from analytics.schemas import LOCATIONS, TABLES
 from devices.errors import LakeError, Recovery
 from devices.schemas import REJECTS
 
@@ -159,3 +159,27 @@ def test_a_directory_that_is_no_lake_is_refused(tmp_path: Path) -> None:
     (tmp_path / "lake").write_text("a file, not a folder")
     with pytest.raises(LakeError):
         Lake(tmp_path / "lake", writer="jobs")
+
+
+def test_a_lake_of_an_older_release_gets_the_columns_that_it_lacks(tmp_path: Path) -> None:
+    """Its rows read as null there, before and after rows of this release land beside them."""
+    old_schema = lake_schema("locations").remove(lake_schema("locations").get_field_index("radius_m"))
+    row = {
+        "site": "s1",
+        "epc_hex": "AA",
+        "zone": "floor",
+        "from_time": dt.datetime(2026, 11, 20, tzinfo=dt.UTC),
+        "confidence": 0.9,
+        "as_of_time": dt.datetime(2026, 11, 20, tzinfo=dt.UTC),
+        "revision": 0,
+    }
+    old = pa.Table.from_pylist([row | {"date": dt.date(2026, 11, 20)}], schema=old_schema)
+    write_deltalake(str(tmp_path / "lake" / "locations"), old, partition_by=["date", "site"])
+    question = "SELECT epc_hex, radius_m FROM locations ORDER BY epc_hex"
+    assert ask(connect(tmp_path), question).to_pylist() == [{"epc_hex": "AA", "radius_m": None}]
+    lake = Lake(tmp_path / "lake", writer="test")
+    lake.commit(1, {"locations": pa.Table.from_pylist([row | {"epc_hex": "BB", "radius_m": 1.5}], schema=LOCATIONS)})
+    expected = [{"epc_hex": "AA", "radius_m": None}, {"epc_hex": "BB", "radius_m": 1.5}]
+    assert ask(connect(tmp_path), question).to_pylist() == expected
+    lake.compact("locations")
+    assert ask(connect(tmp_path), question).to_pylist() == expected
