@@ -1,7 +1,8 @@
 -- Which loads went through the gates, and with what?
 -- One row per load, newest first: what was at a gate together. `direction` is that of most of its items; `others` went
--- another way, such as a box that stood beside the gate. `documents` announced or booked one of its EPCs, or one of its
--- GTINs within `$hours` around it. Loads that nothing of went through are left out unless `$direction` asks for them.
+-- another way, such as a box that stood beside the gate. `documents` are those nearest in time that announced or booked
+-- its items, by EPC where they name one, else by GTIN. Loads that did not go through are left out unless `$direction`
+-- asks for them.
 -- parameters:
 -- $direction: inbound, outbound, returned, passed_by or static; all is the first three (default: all)
 -- $gate: gate identifier (default: all)
@@ -20,8 +21,8 @@ members AS (
     FROM passages
     JOIN directed USING (site, gate, "load")
 ),
-papers AS (
-    SELECT DISTINCT members.site, members.gate, members."load", business_events.business_transaction
+matches AS (
+    SELECT members.site, members.gate, members."load", business_events.business_transaction
     FROM members
     JOIN business_events
       ON business_events.site = members.site
@@ -34,9 +35,25 @@ papers AS (
          AND members.until_time + to_seconds(3600 * $hours::DOUBLE)
     WHERE members.direction = members.load_direction
       AND (
-          (members.direction = 'inbound' AND business_events.event IN ('expected', 'receipt', 'transfer_in'))
+          (members.direction = 'inbound' AND business_events.event IN ('receipt', 'transfer_in'))
+          OR (
+              members.direction = 'inbound'
+              AND business_events.event = 'expected'
+              AND business_events.event_time <= members.until_time
+          )
           OR (members.direction = 'outbound' AND business_events.event IN ('transfer_out', 'sale'))
       )
+    QUALIFY row_number() OVER (
+        PARTITION BY members.site, members.gate, members."load", members.epc_hex
+        ORDER BY
+            business_events.epc_hex IS NULL,
+            abs(epoch_us(business_events.event_time) - epoch_us(members.from_time)),
+            business_events.business_transaction
+    ) = 1
+),
+papers AS (
+    SELECT DISTINCT site, gate, "load", business_transaction
+    FROM matches
 )
 SELECT
     members.site,
