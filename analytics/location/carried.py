@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from analytics.step import Arrived
 from analytics.steps.derived import microseconds
@@ -33,7 +34,8 @@ class Carried:
         batch = arrived.batches.get("reads")
         if not mobile or batch is None or batch.num_rows == 0:
             return
-        mine = np.isin(np.asarray(batch["reader"].to_numpy(zero_copy_only=False)), mobile)
+        of_mobile = pc.is_in(batch["reader"], value_set=pa.array(mobile, pa.string()))
+        mine = np.asarray(of_mobile.to_numpy(zero_copy_only=False), dtype=np.bool_)
         times = np.asarray(arrived.effective_us["reads"], dtype=np.int64)[mine].tolist()
         events = microseconds(batch["event_time"])[mine].tolist()
         epcs = batch["epc_hex"].filter(pa.array(mine)).to_pylist()

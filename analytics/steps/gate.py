@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from analytics.gate.companions import GLIMPSE_READS
 from analytics.gate.direction import DIRECTIONS
@@ -112,7 +113,8 @@ def _reads(arrived: Arrived, site: Site) -> list[_Read]:
     readers = {antenna[0] for antenna in sides if antenna is not None}
     times = np.asarray(arrived.effective_us["reads"], dtype=np.int64)
     events = microseconds(batch["event_time"])
-    mine = np.isin(np.asarray(batch["reader"].to_numpy(zero_copy_only=False)), sorted(readers))
+    of_gates = pc.is_in(batch["reader"], value_set=pa.array(sorted(readers), pa.string()))
+    mine = np.asarray(of_gates.to_numpy(zero_copy_only=False), dtype=np.bool_)
     mine &= times - events <= LATE_S * 1e6
     chosen = pa.array(mine)
     columns = [batch[name].filter(chosen).to_pylist() for name in ("reader", "antenna", "epc_hex")]
