@@ -109,6 +109,14 @@ _EVALUATION = DayConfig(
 
 PRESETS: Mapping[str, DayConfig] = {
     "demo": DayConfig(radio=RadioLaw(window_s=2.0)),
+    "counting": DayConfig(
+        scenario="counting",
+        site_id="store-counting",
+        name="Store that counts",
+        hours=2.75,
+        handheld_passes=3,
+        radio=RadioLaw(window_s=2.0),
+    ),
     "store-24": dataclasses.replace(
         _EVALUATION, scenario="store-24", site_id="store-24", antennas=24, mean_read_interval_s=4.0
     ),

@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=120)
     parser.add_argument("--hours", type=float, default=2.75)
     options = parser.parse_args()
-    config = preset("demo", seed=options.seed, hours=options.hours, handheld_passes=3)
+    config = preset("counting", seed=options.seed, hours=options.hours)
     day = DEFAULT_FOLDER / f"counts-{config.seed}-{fingerprint(config)}"
     if not (day / "counted.parquet").exists():
         if not (day / "README.md").exists():

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from rich.console import Console
 from rich.table import Table
@@ -27,6 +26,7 @@ from devices.site.file import load_site
 from devices.site.model import Site
 from simulators.config import DayConfig
 from tests.bench.stock_days import SETS, TABLES, open_day
+from tests.bench.stock_zones import untagged_held, zones_held
 
 _COLUMNS = ("rows", "held", "above", "below", "bias", "|error|", "width", "accuracy", "true accuracy")
 
@@ -39,15 +39,30 @@ def main() -> None:
     parser.add_argument("--set", choices=sorted(SETS), help="days of tests.bench.stock_days")
     options = parser.parse_args()
     if options.set is not None:
-        _print([(name, *_of_set(config)) for name, config in SETS[options.set].items()])
+        days = [(name, *_of_set(config)) for name, config in SETS[options.set].items()]
+        _print([(name, rows, truth) for name, rows, truth, _ in days])
+        _print_further(days)
         return
     _print([(str(day), *_of_folder(day, again=options.again)) for day in options.days])
 
 
-def _of_set(config: DayConfig) -> tuple[pa.Table, pa.Table]:
-    day = open_day(config)
-    tables = {name: pq.read_table(day / f"{name}.parquet") for name in TABLES}
-    return run_again(load_site(day / "site.toml"), tables), read_true_stock(day / "truth_stock.csv")
+def _print_further(days: Sequence[tuple[str, pa.Table, pa.Table, Path]]) -> None:
+    """Print how often zone rows and rows of GTINs without tags hold."""
+    zones = [zones_held(rows, day) for _, rows, _, day in days]
+    untagged = [untagged_held(rows, truth) for _, rows, truth, _ in days]
+    for (name, *_), *pairs in zip(days, zones, untagged, strict=True):
+        print(f"{name:30} zone rows {_share(*pairs[0])}, GTINs without tags {_share(*pairs[1])}")
+    both = [_share(sum(n for n, _ in found), sum(held for _, held in found)) for found in (zones, untagged)]
+    print(f"{'together':30} zone rows {both[0]}, GTINs without tags {both[1]}")
+
+
+def _share(rows: int, held: int) -> str:
+    return f"{held / rows:6.1%} of {rows:5}" if rows else "     - of     0"
+
+
+def _of_set(config: DayConfig) -> tuple[pa.Table, pa.Table, Path]:
+    day, tables = open_day(config)
+    return run_again(load_site(day / "site.toml"), tables), read_true_stock(day / "truth_stock.csv"), day
 
 
 def _of_folder(day: Path, *, again: bool) -> tuple[pa.Table, pa.Table]:

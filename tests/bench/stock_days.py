@@ -5,6 +5,7 @@ the inventory step is then run over what they found, which takes seconds (`pytho
 """
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -94,16 +95,24 @@ SETS: Mapping[str, Mapping[str, DayConfig]] = {"tuning": TUNING, "judging": JUDG
 """Both."""
 
 
-def open_day(config: DayConfig, folder: Path = DEFAULT_FOLDER) -> Path:
-    """Return the folder of a day with `site.toml`, `truth_stock.csv`, and a Parquet file for each of `TABLES`."""
+def open_day(config: DayConfig, folder: Path = DEFAULT_FOLDER) -> tuple[Path, dict[str, pa.Table]]:
+    """Return the folder of a day, with `site.toml` and `truth_stock.csv`, and the tables that inventory reads."""
     day = folder / f"{config.scenario.replace('/', '-')}-{config.seed}-{fingerprint(config)}"
-    if all((day / f"{name}.parquet").exists() for name in TABLES):
-        return day
     if not (day / "README.md").exists():  # written last
         write_day(config, day, compress=True)
-    for name, table in _derive(day).items():
-        pq.write_table(table, day / f"{name}.parquet")
-    return day
+    located = day / f"located-{_code()}"
+    if not all((located / f"{name}.parquet").exists() for name in TABLES):
+        located.mkdir(exist_ok=True)
+        for name, table in _derive(day).items():
+            pq.write_table(table, located / f"{name}.parquet")
+    return day, {name: pq.read_table(located / f"{name}.parquet") for name in TABLES}
+
+
+def _code() -> str:
+    """Return what tells apart the code that locates."""
+    steps = REPOSITORY / "analytics" / "steps"
+    sources = [*sorted((REPOSITORY / "analytics" / "location").glob("*.py")), steps / "location.py", steps / "shelf.py"]
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
 
 
 def _derive(day: Path) -> dict[str, pa.Table]:
