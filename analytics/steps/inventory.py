@@ -25,9 +25,8 @@ of an item that fell silent in an exit zone, or went out of the site through a g
 Book stock per GTIN: `book_stock` sets it; receipts, returns, transfers in and adjustments add; sales and transfers out
 subtract; announced deliveries (`expected`) do not touch it. It is unknown until something sets or moves it.
 
-Every 15 minutes of event time in which anything changed, rows say what stands where. A GTIN's row has the estimate of
-`accuracy.estimate_on_hand`; a zone's row has the units located there, raised by the never-read share, without silent
-items. Formulas are in `analytics.accuracy`.
+Every 15 minutes of event time in which anything changed, rows say what stands where (`inventory_rows`). Measures are
+defined in `analytics.accuracy`.
 """
 
 import heapq
@@ -36,12 +35,18 @@ from typing import Any
 import msgspec
 
 from analytics import accuracy
-from analytics.aggregation.levels import PackingLevel, packing_level
 from analytics.schemas import ALERTS, INVENTORY
 from analytics.step import Arrived, Outputs
 from analytics.steps.derived import table_of
 from analytics.steps.gate_events import passage_events
 from analytics.steps.identity import identify
+from analytics.steps.inventory_events import (
+    RESTATED,
+    business_events,
+    counted_events,
+    location_events,
+    shelf_events,
+)
 from analytics.steps.inventory_rows import InventoryRows, homes_of
 from analytics.steps.inventory_state import (
     AT_EXIT,
@@ -49,7 +54,6 @@ from analytics.steps.inventory_state import (
     COUNTED,
     ELSEWHERE,
     GATE,
-    LOCATION,
     SHELF,
     VERSION,
     Due,
@@ -102,8 +106,6 @@ _SIGNS = {
 }
 _DEPARTURES = (BusinessEventKind.SALE, BusinessEventKind.TRANSFER_OUT)
 _COMINGS = (BusinessEventKind.RETURN, BusinessEventKind.TRANSFER_IN)
-RESTATED = 2
-"""What the quantity of a location row's event says of one that restates a stay."""
 _EXIT, _MISPLACED, _FORGET_HIDDEN, _FORGET_SALE, _FORGET_DEPARTURE, _FORGET_COUNTED = range(6)
 
 
@@ -118,10 +120,10 @@ class InventoryStep:
 
     def step(self, state: InventoryState, arrived: Arrived, site: Site) -> tuple[InventoryState, Outputs]:
         """Take one chunk in; return rows and alerts due by its watermark."""
-        state.pending.extend(_business_events(arrived))
-        state.pending.extend(_shelf_events(arrived))
-        state.pending.extend(_location_events(arrived))
-        state.pending.extend(_counted_events(arrived))
+        state.pending.extend(business_events(arrived))
+        state.pending.extend(shelf_events(arrived))
+        state.pending.extend(location_events(arrived))
+        state.pending.extend(counted_events(arrived))
         state.pending.extend(passage_events(arrived, site))
         due = [event for event in state.pending if event.time_us <= arrived.watermark_us]
         state.pending = [event for event in state.pending if event.time_us > arrived.watermark_us]
@@ -143,73 +145,6 @@ class InventoryStep:
         if version != VERSION:
             raise StateVersionError(f"inventory state is of version {version}, expected {VERSION}")
         return msgspec.msgpack.decode(blob, type=InventoryState)
-
-
-def _business_events(arrived: Arrived) -> list[Event]:
-    batch = arrived.batches.get("business_events")
-    if batch is None or batch.num_rows == 0:
-        return []
-    columns = [batch[name].to_pylist() for name in ("event", "epc_hex", "gtin", "zone", "quantity")]
-    times = arrived.effective_us["business_events"].tolist()
-    found = []
-    for time_us, what, epc, gtin, zone, quantity in zip(times, *columns, strict=True):
-        of_epc = identify(epc)[1] if epc is not None and gtin is None else gtin
-        found.append(Event(time_us, BUSINESS, what, epc, of_epc, zone, quantity))
-    return found
-
-
-def _shelf_events(arrived: Arrived) -> list[Event]:
-    table = arrived.derived.get("shelves")
-    if table is None:
-        return []
-    times = table["from_time"].cast("int64").to_pylist()
-    columns = [table[name].to_pylist() for name in ("shelf", "gtin", "zone", "units")]
-    return [
-        Event(time_us, SHELF, "", shelf, gtin, zone, units)
-        for time_us, shelf, gtin, zone, units in zip(times, *columns, strict=True)
-        if units is not None
-    ]
-
-
-def _location_events(arrived: Arrived) -> list[Event]:
-    """Return what happens to located items; cartons, pallets and the like are no stock."""
-    table = arrived.derived.get("locations")
-    if table is None:
-        return []
-    times = [table[name].cast("int64").to_pylist() for name in ("as_of_time", "from_time", "until_time")]
-    names = ("epc_hex", "gtin", "zone", "revision", "left_for", "confidence")
-    columns = [table[name].to_pylist() for name in names]
-    return [
-        Event(
-            as_of_us,
-            LOCATION,
-            "",
-            epc,
-            gtin,
-            zone,
-            1 if until_us is not None else RESTATED if revision else 0,
-            from_us,
-            until_us or 0,
-            left is not None,
-            confidence=confidence,
-        )
-        for as_of_us, from_us, until_us, epc, gtin, zone, revision, left, confidence in zip(
-            *times, *columns, strict=True
-        )
-        if packing_level(epc) < PackingLevel.LOGISTIC_UNIT
-    ]
-
-
-def _counted_events(arrived: Arrived) -> list[Event]:
-    table = arrived.derived.get("counted")
-    if table is None:
-        return []
-    times = [table[name].cast("int64").to_pylist() for name in ("as_of_time", "last_heard_time")]
-    columns = [table[name].to_pylist() for name in ("epc_hex", "gtin", "heard", "recall")]
-    return [
-        Event(as_of_us, COUNTED, "", epc, gtin, None, int(heard), heard_us, recall=recall)
-        for as_of_us, heard_us, epc, gtin, heard, recall in zip(*times, *columns, strict=True)
-    ]
 
 
 def _bounded(quantity: int) -> int:
