@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -26,6 +27,7 @@ from analytics.step import Arrived, Outputs
 from analytics.steps.derived import microseconds, table_of
 from analytics.steps.identity import identify
 from analytics.steps.state_bytes import StateVersionError
+from devices.site.gate_model import GateModelFile
 from devices.site.gates import antenna_of
 from devices.site.model import Gate, Site
 
@@ -34,6 +36,9 @@ LATE_S = 15.0
 READS_MIN = 3
 """Fewer reads are no passage of their own, only one of a load that was heard better: a tag that lies within hearing of
 a gate and is read now and then would else be a row each time."""
+JUDGED_AT_ONCE = 500
+"""Passages that may be one load at most: each is compared with each, and thousands of tags lie within hearing of some
+docks. A pallet has some hundred."""
 _VERSION = 1
 
 
@@ -159,11 +164,11 @@ def _rows(flush: Flush, state: GateState, gate: Gate, site: Site) -> list[dict[s
         levels.add(passage.level_db)
     state.levels = levels.counts.tobytes()
     model = gate.learnt or shipped_model()
-    chances, loads = judge(passages, model, levels.ends_db())
-    heard_well = {int(load) for load, one in zip(loads, passages, strict=True) if one.reads > GLIMPSE_READS}
-    names = _load_names(gate.id, passages, loads.tolist())
+    chances, loads = _judged(passages, model, levels.ends_db())
+    heard_well = {load for load, one in zip(loads, passages, strict=True) if one.reads > GLIMPSE_READS}
+    names = _load_names(gate.id, passages, loads)
     rows = []
-    for heard, passage, chance, load in zip(flush.passages, passages, chances, loads.tolist(), strict=True):
+    for heard, passage, chance, load in zip(flush.passages, passages, chances, loads, strict=True):
         if passage.reads < READS_MIN and load not in heard_well:
             continue
         best = int(chance.argmax())
@@ -190,6 +195,19 @@ def _rows(flush: Flush, state: GateState, gate: Gate, site: Site) -> list[dict[s
             }
         )
     return rows
+
+
+def _judged(
+    passages: list[Passage], model: GateModelFile, ends_db: tuple[float, float]
+) -> tuple[npt.NDArray[np.float64], list[int]]:
+    """Return the chances of each passage, and the number of its load."""
+    chances: list[npt.NDArray[np.float64]] = []
+    loads: list[int] = []
+    for start in range(0, len(passages), JUDGED_AT_ONCE):
+        some, of_some = judge(passages[start : start + JUDGED_AT_ONCE], model, ends_db)
+        chances.append(some)
+        loads += [start + load for load in of_some.tolist()]
+    return np.concatenate(chances), loads
 
 
 def _passage(heard: Heard) -> Passage:

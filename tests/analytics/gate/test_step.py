@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.gate.presence import GateState, Heard, pass_marks, take_read
-from analytics.steps.gate import GateStep, GateStepState
+from analytics.steps.gate import JUDGED_AT_ONCE, GateStep, GateStepState
 from analytics.steps.state_bytes import StateVersionError
 from devices.site.model import Antenna, Gate, GateKind, Reader, ReaderClock, Site, Zone, ZoneKind
 from tests.analytics.chunk_building import Sayings, us
@@ -125,6 +125,22 @@ def test_a_glimpse_of_a_tag_is_no_passage_but_belongs_to_a_load() -> None:
     stand(beside, 13.0, 1.0, tag=5, every=0.5)
     found = {row["epc_hex"][-1]: row["direction"] for row in passages(in_order(beside).mark(60.0))}
     assert found == {"1": "inbound", "5": "inbound"}
+
+
+def test_more_tags_than_one_load_can_have() -> None:
+    said = Sayings()
+    for step in range(8):
+        said.say(
+            "reads",
+            10.0 + step,
+            [
+                {"reader": "r1", "antenna": 1 + step % 2, "epc_hex": f"30{tag:04X}", "rssi_dbm": -50.0 - tag % 9}
+                for tag in range(JUDGED_AT_ONCE + 20)
+            ],
+        )
+    rows = passages(said.mark(60.0))
+    assert len({row["epc_hex"] for row in rows}) == len(rows) == JUDGED_AT_ONCE + 20
+    assert len({row["load"] for row in rows}) == 2
 
 
 def test_reads_without_a_level_and_of_other_antennas_do_no_harm() -> None:
