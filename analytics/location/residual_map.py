@@ -80,7 +80,9 @@ def fit_maps(measured: Sequence[Measured], *, pooled: bool, shares: tuple[float,
     """
     if not measured:
         return []
-    waves: dict[int, list[_Waves]] = {}  # Fields measured at the same places (the same array) share the costly part.
+    waves: dict[
+        int, list[_Waves | None]
+    ] = {}  # Fields measured at the same places (the same array) share the costly part.
     for one in measured:
         if id(one.places) not in waves:
             waves[id(one.places)] = _waves_of(one.places)
@@ -110,25 +112,34 @@ _Waves = tuple[Floats, Floats]
 """Variances and vectors of a field's principal parts at some places."""
 
 
-def _waves_of(places: Floats) -> list[_Waves]:
-    """Return the principal parts of a field of each range that is tried."""
+def _waves_of(places: Floats) -> list[_Waves | None]:
+    """Return the principal parts of a field of each range; `None` where it changes faster than places are apart.
+
+    Of such a field nothing can be known: it looks like what differs from place to place.
+    """
     apart = _distances(places, places)
-    found = (np.linalg.eigh(_matern(apart, range_m)) for range_m in _ranges(apart))
-    return [(np.maximum(powers, 0.0), vectors) for powers, vectors in found]
-
-
-def _ranges(apart: Floats) -> list[float]:
-    """Return the ranges to try: of a field that changes faster than its places are apart nothing can be known."""
     nearest = float(np.median(np.sort(apart, axis=1)[:, 1]))
-    return [range_m for range_m in RANGES_M if range_m >= nearest] or [RANGES_M[-1]]
+    found: list[_Waves | None] = []
+    for range_m in RANGES_M:
+        if range_m < min(nearest, RANGES_M[-1]):
+            found.append(None)
+            continue
+        powers, vectors = np.linalg.eigh(_matern(apart, range_m))
+        found.append((np.maximum(powers, 0.0), vectors))
+    return found
 
 
-def _try_all(measured: Measured, waves: list[_Waves], shares: tuple[float, ...]) -> _Tried:
+def _try_all(measured: Measured, waves: list[_Waves | None], shares: tuple[float, ...]) -> _Tried:
     count = len(measured.values)
     freedom = count - measured.terms.shape[1]
     assert freedom > 0, f"{count} places for {measured.terms.shape[1]} terms"
     likelihood, squares = [], []
-    for powers, vectors in waves:
+    for one in waves:
+        if one is None:
+            likelihood += [-np.inf] * len(shares)
+            squares += [0.0] * len(shares)
+            continue
+        powers, vectors = one
         values, terms = vectors.T @ measured.values, vectors.T @ measured.terms
         for share in shares:
             weight = 1.0 / (share * powers + 1.0 - share)
@@ -144,7 +155,7 @@ def _try_all(measured: Measured, waves: list[_Waves], shares: tuple[float, ...])
 
 def _map_of(measured: Measured, best: tuple[int, int], shares: tuple[float, ...], variance: float) -> ResidualMap:
     apart = _distances(measured.places, measured.places)
-    range_m, share = _ranges(apart)[best[0]], shares[best[1]]
+    range_m, share = RANGES_M[best[0]], shares[best[1]]
     variance = max(variance, 1e-6)
     near = _matern(apart, range_m)
     inverse = np.asarray(np.linalg.inv(variance * (share * near + (1.0 - share) * np.eye(len(near)))), dtype=np.float64)

@@ -235,7 +235,7 @@ def _constant(xy: Floats) -> Floats:
 
 
 def _errors(survey: Survey, physics: _Physics, places: Places, site: Site) -> tuple[float, float]:
-    """Return the median error of tags located by bare physics, and by a survey of the others; in metres."""
+    """Return the mean error of tags located by bare physics, and by a survey of the others; in metres."""
     cells, tags = _Physics.at(places, site, places.cell_xy), np.arange(len(survey.xy))
     spread = _bare_spread(survey, physics)
     before, after = [], []
@@ -247,7 +247,7 @@ def _errors(survey: Survey, physics: _Physics, places: Places, site: Site) -> tu
         for tag in tags[out].tolist():
             before.append(_error(survey, tag, cells.mean_dbm, spread, places.cell_xy))
             after.append(_error(survey, tag, calibrated, fitted.spread_db, places.cell_xy))
-    return float(np.median(before)), float(np.median(after))
+    return float(np.mean(before)), float(np.mean(after))
 
 
 def _error(survey: Survey, tag: int, mean_dbm: Floats, spread: float, cell_xy: Floats) -> float:

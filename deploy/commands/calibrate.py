@@ -153,7 +153,7 @@ def _print(report: "CalibrationReport", tags: int) -> None:
         f"{calibration.spread_after_db:.1f} dB"
     )
     console.print(
-        f"a tag located by its levels alone, median error: {calibration.error_before_m:.2f} m by physics, "
+        f"a tag located by its levels alone, mean error: {calibration.error_before_m:.2f} m by physics, "
         f"{calibration.error_after_m:.2f} m by a survey of the other tags"
     )
     if calibration.error_after_m >= calibration.error_before_m:

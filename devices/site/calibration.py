@@ -89,7 +89,7 @@ class CalibrationFile:
     spread_after_db: float
     """The same about the calibration, each tag judged by a survey of the others."""
     error_before_m: float
-    """Median error of tags located by bare physics."""
+    """Mean error of tags located by bare physics."""
     error_after_m: float
     """The same by the calibration, each tag judged by a survey of the others."""
     lattice: Lattice
