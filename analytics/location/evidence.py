@@ -1,6 +1,6 @@
-"""The evidence behind rows of `locations`: which antennas heard an item how often and how strongly, and where that is.
+"""The evidence behind rows of `locations`: which antennas heard an item, how often and how strongly.
 
-Everything is worked out row by row in one kernel, and written straight into the bytes of a column.
+It is written row by row in one kernel, straight into the bytes of a column.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from analytics.location.cells import WEIGHT_MIN, Floats32, Int16s
-from analytics.location.places import Floats
 from analytics.text_kernels import Bytes, Ends, put_tenths, put_text, string_array
 
 Int64s = npt.NDArray[np.int64]
@@ -30,21 +29,17 @@ _NULL = np.frombuffer(b"null", dtype=np.uint8)
 _CLOSING, _COMMA = ord("}"), ord(",")
 
 
-def describe(
-    labels: Sequence[str], antenna_xy: Floats, antennas: Int16s, weights: Floats32, means: Floats32
-) -> tuple[pa.StringArray, Floats]:
+def describe(labels: Sequence[str], antennas: Int16s, weights: Floats32, means: Floats32) -> pa.StringArray:
     """Describe the evidence of each row.
 
     Args:
         labels: Of antennas, by number.
-        antenna_xy: Where they are, metres.
         antennas: Rows by slots: antenna numbers.
         weights: Rows by slots: reads; up to `WEIGHT_MIN` stands for none.
         means: Rows by slots: mean RSSI, dBm; NaN for none.
 
     Returns:
-        JSON objects, the strongest antenna first; and rows by 2, metres: the mean position of the antennas, each
-        weighted by how often and with how much power it heard the item; NaN where none did.
+        JSON objects, the strongest antenna first.
     """
     quoted = [np.frombuffer(msgspec.json.encode(label), dtype=np.uint8) for label in labels]
     label_ends = np.cumsum([0, *(len(label) for label in quoted)]).astype(np.int64)
@@ -52,31 +47,26 @@ def describe(
     of_antenna = len(_ANTENNA) + longest + len(_READS) + len(_RSSI) + 2 * _NUMBER_BYTES_MAX + 2
     heard = int(np.count_nonzero(weights > _NONE))
     text = np.empty(len(weights) * (len(_ROW_HEAD) + len(_ROW_TAIL)) + heard * of_antenna, dtype=np.uint8)
-    ends, at = np.empty(len(weights), dtype=np.int64), np.empty((len(weights), 2))
+    ends = np.empty(len(weights), dtype=np.int64)
     label_text = np.concatenate([np.empty(0, dtype=np.uint8), *quoted])
-    _describe(label_text, label_ends, antenna_xy, antennas, weights, means, text, ends, at)
-    return string_array(text, ends), at
+    _describe(label_text, label_ends, antennas, weights, means, text, ends)
+    return string_array(text, ends)
 
 
 @numba.njit(cache=True)
 def _describe(  # noqa: PLR0917 - kernels take their arrays one by one
     label_text: Bytes,
     label_ends: Int64s,
-    antenna_xy: Floats,
     antennas: Int16s,
     weights: Floats32,
     means: Floats32,
     text: Bytes,
     ends: Ends,
-    at: Floats,
 ) -> None:
     order = np.empty(weights.shape[1], dtype=np.int64)
     place = 0
     for row in range(len(ends)):
         heard = _sort(weights[row], means[row], order)
-        at[row] = np.nan
-        if heard:
-            at[row] = _power_weighted(antenna_xy, antennas[row], weights[row], means[row], order[:heard])
         place = put_text(text, place, _ROW_HEAD)
         for rank in range(heard):
             slot = order[rank]
@@ -115,20 +105,3 @@ def _sort(weights: Floats32, means: Floats32, order: Int64s) -> int:
         order[place] = slot
         count += 1
     return count
-
-
-@numba.njit(cache=True)
-def _power_weighted(
-    antenna_xy: Floats, antennas: Int16s, weights: Floats32, means: Floats32, order: Int64s
-) -> tuple[float, float]:
-    """Return the mean position of the antennas in some slots, the strongest first, to the centimetre."""
-    strongest = np.float64(means[order[0]])
-    total, x, y = 0.0, 0.0, 0.0
-    for slot in order:
-        power = np.float64(weights[slot])
-        if not np.isnan(means[slot]):
-            power *= 10.0 ** ((np.float64(means[slot]) - strongest) / 10.0)
-        total += power
-        x += power * antenna_xy[antennas[slot], 0]
-        y += power * antenna_xy[antennas[slot], 1]
-    return np.rint(x / total * 100.0) / 100.0, np.rint(y / total * 100.0) / 100.0

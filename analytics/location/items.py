@@ -30,7 +30,7 @@ _LOAD_MAX = 0.6
 
 
 class ItemTable:
-    """Numbers for EPCs. Only ever grows: an item that left keeps its number, should it come back."""
+    """Numbers for EPCs. An item that left keeps its number, should it come back soon (see `forgetting`)."""
 
     def __init__(self) -> None:
         self._slots: Int32s = np.full(_SLOTS_MIN, _EMPTY, dtype=np.int32)
@@ -85,6 +85,12 @@ class ItemTable:
         """Return the EPC of a number."""
         start = int(self._ends[number - 1]) if number else 0
         return bytes(self._text[start : int(self._ends[number])]).decode("ascii")
+
+    def keep(self, numbers: Int32s) -> None:
+        """Forget all items but some, which are numbered anew, in the given order."""
+        fresh = ItemTable()
+        fresh.numbers_of(self.epcs_of(numbers))
+        self._slots, self._text, self._ends, self._count = fresh._slots, fresh._text, fresh._ends, fresh._count
 
     @property
     def bytes_used(self) -> int:

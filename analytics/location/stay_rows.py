@@ -24,13 +24,13 @@ NOWHERE = -1
 
 
 class StayRows:
-    """The rows of one chunk, in the order in which they were added."""
+    """The rows of one chunk, in the order in which they were added. Items are named when they are: numbers change."""
 
     def __init__(self, site: str, places: Places, table: ItemTable) -> None:
         self._site = site
         self._places = places
         self._table = table
-        self._items: list[npt.NDArray[np.int32]] = []
+        self._epcs: list[pa.StringArray] = []
         self._tracks: list[Tracks] = []
         self._numbers: list[Ints] = []
         self._positions: list[Floats] = []
@@ -38,7 +38,7 @@ class StayRows:
     def add_told(self, told: Told, count: int, law: RadioTables) -> None:
         """Add the first rows of what the kernel told by a law; they may then be overwritten."""
         tracks = told.track[:count].copy()
-        self._items.append(told.item[:count].copy())
+        self._epcs.append(self._table.epcs_of(told.item[:count]))
         self._tracks.append(tracks)
         zones, stated = tracks["zone"].astype(np.int32), np.ascontiguousarray(tracks["stated"])
         self._positions.append(locate(self._places, law, *_evidence(tracks), zones, stated))
@@ -46,14 +46,14 @@ class StayRows:
 
     def table(self) -> pa.Table:
         """Return the rows in `LOCATIONS` form."""
-        if not self._items:
+        if not self._epcs:
             return LOCATIONS.empty_table()
         tracks = np.concatenate(self._tracks)
         as_of_us, until_us, left_for = np.concatenate(self._numbers).T
-        epcs = self._table.epcs_of(np.concatenate(self._items))
+        epcs = pa.concat_arrays(self._epcs)
         uris, gtins = name_items(epcs)
         zones = pa.array(self._places.zone_ids, pa.string())
-        evidence, _ = describe(self._places.antenna_labels, self._places.antenna_xy, *_evidence(tracks))
+        evidence = describe(self._places.antenna_labels, *_evidence(tracks))
         at = np.concatenate(self._positions)
         columns = {
             "site": pa.array([self._site], pa.string()).take(pa.array(np.zeros(len(tracks), dtype=np.int32))),

@@ -353,8 +353,8 @@ def _depart(  # noqa: PLR0917
 
 @kernel
 def _forget(track: Track) -> None:
-    """Make a track that of an item of which nothing is known."""
-    track.from_us = track.last_us = track.settled_us = track.doubt_us = track.heard_alive_s = 0
+    """Make a track that of an item of which nothing is known but when it was last read."""
+    track.from_us = track.settled_us = track.doubt_us = track.heard_alive_s = 0
     track.zone = -1
     track.last_antenna = track.cell = track.revision = track.moved = track.kin_zone = track.kin_weight = 0
     track.stated = track.gap_s = track.odds = track.odds_before = np.float32(0.0)

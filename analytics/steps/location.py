@@ -27,12 +27,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from analytics.location import arrivals, learning, radio, stays, tracks
+from analytics.location import arrivals, forgetting, learning, radio, stays, tracks
 from analytics.location.carried import Carried
 from analytics.location.items import ItemTable
 from analytics.location.kin import Kin
 from analytics.location.map_change import MapMark, closing_rows, mark_of
-from analytics.location.pending import Column, PendingRows
+from analytics.location.pending import Column, PendingRows, renumbered
 from analytics.location.places import Places, map_site
 from analytics.location.policy import Policy, policy_of
 from analytics.location.stay_rows import StayRows
@@ -252,6 +252,8 @@ def _run(state: LocationState, due: dict[str, Column], through_us: int, rows: St
             _close_silent(state, patience_s, departed_after_s, rows)
             if mark_s % learning.LEARN_GRID_S == 0:
                 _learn(state)
+            if mark_s % forgetting.FORGET_GRID_S == 0:
+                taken = _forget_gone(state, taken, start)
         else:  # Every reader is dark: nothing can change until the next row, however long that lasts.
             until_s = through_s if start == count else -(-int(taken.time_us[start]) // 1_000_000) - 1
             state.clock.tick_s[0] = max(mark_s, until_s)
@@ -278,6 +280,29 @@ def _learn(state: LocationState) -> None:
     law = learning.learn(state.lessons, state.places, state.law, state.tracks)
     if law is not state.law:
         state.law, state.tables = law, radio.tabulate(state.places, law)
+
+
+def _forget_gone(state: LocationState, taken: stays.Rows, start: int) -> stays.Rows:
+    """Forget items that have been gone for long; return the rows at hand, of which those from `start` on wait."""
+    held = state.tracks[: len(state.table)]
+    gone = forgetting.find_gone(held, state.tick_s)
+    if not gone.any():
+        return taken
+    waiting = np.concatenate([taken.item[start:], state.pending.columns()["item"]])
+    arrival = np.concatenate([state.pending.arrival[0][start:], state.pending.arrival[1]])
+    kept = forgetting.order_of_kept(held, gone, waiting, arrival)
+    numbers = np.full(len(held), -1, dtype=np.int32)
+    numbers[kept] = np.arange(len(kept), dtype=np.int32)
+    held[gone] = _new_tracks(1)[0]
+    state.tracks = held[kept].copy()
+    state.table.keep(kept)
+    state.pending.renumber(numbers)
+    state.kin = Kin(state.places.zones)
+    state.kin.extend(state.table)
+    state.kin.recount(state.tracks)
+    items = taken.item.copy()
+    items[start:] = renumbered(items[start:], numbers)
+    return taken._replace(item=items)
 
 
 def _close_silent(
