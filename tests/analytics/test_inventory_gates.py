@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from analytics.schemas import PASSAGES
-from analytics.step import Arrived, Outputs
+from analytics.step import Arrived, Outputs, Step
 from analytics.steps.derived import table_of
 from analytics.steps.identity import identify
 from analytics.steps.inventory import InventoryStep
@@ -77,7 +77,7 @@ def passes(told: Told, minute: float, epc: str, direction: str, *, gate: str = "
 
 def run(told: Told) -> tuple[list[int], list[tuple[str, str]]]:
     """Return the seen units of the GTIN row by row, and the alerts."""
-    steps = [ToldStays(), ToldPassages(), InventoryStep()]
+    steps: list[Step[Any]] = [ToldStays(), ToldPassages(), InventoryStep()]
     tables = dict(run_pipeline(SITE, steps, [told.chunk()]))
     seen = [row["seen_quantity"] for row in rows_of(tables, "inventory") if row["zone"] is None and row["gtin"] == GTIN]
     return seen, [(row["alert"], row["subject"]) for row in rows_of(tables, "alerts")]

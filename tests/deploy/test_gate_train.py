@@ -24,7 +24,8 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lake with a load of two items for each direction, one a minute, and their labels."""
     rng = np.random.default_rng(4)
     law = draw_gate(rng)
-    rows, labels = [], ["from_time,until_time,direction,epc_hex"]
+    rows: list[dict[str, object]] = []
+    labels = ["from_time,until_time,direction,epc_hex"]
     for number, direction in enumerate(DIRECTIONS):
         path = draw_path(direction, rng)
         begin_us = BEGIN_US + number * 120_000_000
