@@ -1,8 +1,8 @@
 -- Which items were here, are nowhere now, and were not sold?
 -- One row per item whose last stay ended and led nowhere, in an exit zone too, last seen first. Items whose EPC was
--- booked as sold or transferred out are left out. A till that names only the GTIN cannot clear one item:
--- `sales_without_epc_units` are units of its GTIN booked so since an hour before it was last seen, each of which may
--- explain one such row.
+-- booked as sold or transferred out are left out, and so are cartons, pallets and carriers (SSCC, GRAI, GIAI). A till
+-- that names only the GTIN cannot clear one item: `sales_without_epc_units` are units of its GTIN booked so since an
+-- hour before it was last seen, each of which may explain one such row.
 -- parameters:
 -- $hours: shortest time not seen (default: 1)
 -- $site: site identifier (default: all)
@@ -39,6 +39,9 @@ LEFT JOIN zones USING (site, zone)
 WHERE last_stays.until_time IS NOT NULL
   AND last_stays.left_for IS NULL
   AND (site, epc_hex) NOT IN (SELECT (site, epc_hex) FROM sold)
+  AND NOT regexp_matches(
+      coalesce(last_stays.epc_uri, ''), '^(urn:epc:id:(sscc|grai|giai):|https://id\.gs1\.org/(00|8003|8004)/)'
+  )
   AND newest.now_time - last_stays.until_time >= to_seconds(3600 * $hours::DOUBLE)
   AND ($site::VARCHAR IS NULL OR site = $site::VARCHAR)
   AND ($gtin::VARCHAR IS NULL OR last_stays.gtin = $gtin::VARCHAR)

@@ -676,3 +676,21 @@ def test_names_are_kebab_case(name: str) -> None:
 def test_a_bad_value_is_a_question_error(store: duckdb.DuckDBPyConnection) -> None:
     with pytest.raises(QuestionError):
         ask(store, "gate-passages", {"gap_seconds": "twenty"})
+
+
+@pytest.mark.parametrize(
+    ("uri", "missing"),
+    [
+        ("urn:epc:id:sgtin:9506000.013435.1", 1),
+        (None, 1),
+        ("urn:epc:id:sscc:9506000.0000000003", 0),
+        ("urn:epc:id:grai:9506000.00042.102", 0),
+        ("urn:epc:id:giai:9506000.12", 0),
+        ("https://id.gs1.org/00/095060001343520000", 0),
+        ("https://id.gs1.org/01/09506000134352/21/1", 1),
+    ],
+)
+def test_an_empty_carton_that_was_taken_away_is_not_missing(uri: str | None, missing: int) -> None:
+    gone, here = (next(row for row in STORE["locations"] if row["epc_hex"] == epc) for epc in ("BB05", "AA09"))
+    rows = {"locations": [gone | {"epc_uri": uri}, here], "alerts": STORE["alerts"]}
+    assert ask(open_store(rows, SITES), "missing", {"hours": "0"}).num_rows == missing
