@@ -87,7 +87,7 @@ def _speaks_against(found: "Explanation") -> list[Text]:
 
 
 def _antennas(found: "Explanation") -> Table:
-    law = "physics and calibration" if found.law_version is None else f"law {found.law_version} of the site"
+    law = "physics" if found.law_version is None else f"law {found.law_version} of the site"
     table = Table(title=f"Evidence of the stay, and what {law} expects", title_justify="left", header_style="bold")
     here = found.stay.zone if found.stay else ""
     other = next((one.zone for one in found.by_reads_alone if one.zone != here), "the next zone")
