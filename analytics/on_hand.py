@@ -136,7 +136,8 @@ def never_read(read: int, belief: ShareBelief) -> Mass:
         mass = np.exp(first) * np.vstack([np.ones(len(a)), np.cumprod(steps, axis=0)])
         mixed: Mass = mass @ belief.weights
         if mixed.sum() >= UNSEEN_PROBABILITY or length >= UNSEEN_LIMIT:
-            return np.asarray(mixed / mixed.sum())
+            kept = int(np.searchsorted(np.cumsum(mixed), UNSEEN_PROBABILITY)) + 1
+            return np.asarray(mixed[:kept] / mixed[:kept].sum())
         length *= 4
 
 
@@ -146,11 +147,9 @@ def _log_none(n: float, a: float, b: float) -> float:
 
 def thinned(mass: Mass, share: float) -> Mass:
     """Return the distribution of how many of a random number of units are among a share of them."""
-    kept = np.zeros_like(mass)
-    for units, probability in enumerate(mass.tolist()):
-        if probability > 1e-12:
-            kept[: units + 1] += probability * coins([share] * units)
-    return kept
+    turns = np.exp(-2j * np.pi * np.arange(len(mass)) / len(mass))
+    found = np.fft.ifft(np.vander(1.0 - share + share * turns, len(mass), increasing=True) @ mass).real
+    return np.asarray(np.maximum(found, 0.0) / np.maximum(found, 0.0).sum())
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ class InventoryRows:
         self._shelf_gtin = {shelf.id: shelf.gtin for shelf in site.shelves}
         self._chances: dict[bool, Chances] = {}
         self._confidences: dict[tuple[str, str], list[float]] = {}
+        self._unread: dict[int, on_hand.Mass] = {}
         self._belief = state.reads.belief(waiting=0, located=0, now_us=0)
 
     def rows(self, as_of_us: int) -> list[dict[str, Any]]:
@@ -67,7 +68,7 @@ class InventoryRows:
         state = self._state
         self._chances = self._weigh_history(as_of_us)
         self._belief = self._believe(as_of_us)
-        self._confidences = self._gather_confidences()
+        self._confidences, self._unread = self._gather_confidences(), {}
         gtins = sorted((state.book.keys() | state.seen.keys() | state.observed) - {""})
         units = {gtin: self._units(gtin, as_of_us) for gtin in gtins if gtin in state.observed}
         ends = dict(zip(units, on_hand.intervals(list(units.values())), strict=True))
@@ -192,7 +193,7 @@ class InventoryRows:
         read = max(0, round(math.fsum([seen, *there])) - state.deliveries.heard(gtin))
         leaving = [self._leaving(now_us - at_us) for at_us in state.departures.get(gtin, ())]
         leaving = sorted((p for p in leaving if p > LEAVING_MIN), reverse=True)[: seen + len(there)]
-        return on_hand.units_of(seen, [on_hand.coins(there), on_hand.never_read(read, self._belief), *lines], leaving)
+        return on_hand.units_of(seen, [on_hand.coins(there), self._never_read(read), *lines], leaving)
 
     def _leaving(self, age_us: int) -> float:
         """Return how likely a departure that no silence has shown is of a unit that is still counted as located."""
@@ -231,7 +232,7 @@ class InventoryRows:
             for _, silence in sorted(state.hidden.get(gtin, {}).items())
         ]
         total = sum(located.values())
-        unread = on_hand.never_read(total, self._belief)
+        unread = self._never_read(total)
         units = []
         for zone, count in located.items():
             stay = on_hand.coins([probability for last_zone, probability in silent if last_zone == zone])
@@ -248,6 +249,12 @@ class InventoryRows:
             )
         ends = on_hand.intervals(units)
         return {zone: _estimate(one.mean, *end) for zone, one, end in zip(located, units, ends, strict=True)}
+
+    def _never_read(self, read: int) -> on_hand.Mass:
+        """Return the distribution of units never read beside so many that were; GTINs of one size share it."""
+        if read not in self._unread:
+            self._unread[read] = on_hand.never_read(read, self._belief)
+        return self._unread[read]
 
     def _strays(self, gtin: str, zone: str, located: Mapping[str, int]) -> list[float]:
         """Return how likely each unit of a GTIN that is located in another zone lies in this one."""
