@@ -59,7 +59,7 @@ def calibrate(
     from physics. docs/calibration.md says what to expect.
 
     ```text
-    tagtide calibrate -s store.toml -c monday.jsonl --survey tags.csv -o store.calibration.toml --picture maps.svg
+    tagtide calibrate -s store.toml -c day.jsonl --survey tags.csv -o cal.toml
     ```
     """
     from analytics.location.places import map_site
