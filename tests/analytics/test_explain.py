@@ -1,7 +1,6 @@
 """What is said of an item: where it is, since when, what speaks against it; and of items that nobody has read."""
 
 import datetime as dt
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -34,7 +33,7 @@ ROWS = {
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     DataDirectory(folder).keep_sites(SITES)
     lake = Lake(folder / "lake", writer="test")
