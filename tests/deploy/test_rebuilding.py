@@ -51,7 +51,14 @@ def assert_same_lakes(one: Path, other: Path) -> None:
     for table in TABLES:
         sql = f"SELECT * FROM {table} ORDER BY ALL"
         expected, found = (ask(connect(root), sql) for root in (one, other))
-        assert expected.num_rows > 0 or table in {"alerts", "radio_laws", "passages", "aggregations", "counts", "counted"}, table
+        assert expected.num_rows > 0 or table in {
+            "alerts",
+            "radio_laws",
+            "passages",
+            "aggregations",
+            "counts",
+            "counted",
+        }, table
         assert found.equals(expected), table
 
 
