@@ -68,8 +68,16 @@ def count_reads(lessons: Lessons, places: Places, antennas: npt.NDArray[np.int16
     lessons.reads += np.bincount(flat, minlength=lessons.reads.size).reshape(lessons.reads.shape)
 
 
-def learn(lessons: Lessons, places: Places, law: RadioLaw, tracks: npt.NDArray[np.void]) -> RadioLaw:
-    """Look at the tracks, count, and return the law that follows; the same object where nothing much changed."""
+def learn(lessons: Lessons, places: Places, law: RadioLaw, tracks: npt.NDArray[np.void], *, time_us: int) -> RadioLaw:
+    """Look at the tracks, count, and return the law that follows; the same object where nothing much changed.
+
+    Args:
+        lessons: What was counted; changed.
+        places: The site.
+        law: The law in force.
+        tracks: Of all items.
+        time_us: Event time of the look, from which a new law holds.
+    """
     _count_residuals(lessons, places, law, tracks)
     mean = np.divide(lessons.residual_db, lessons.items, out=np.zeros_like(lessons.items), where=lessons.items > 0)
     known = lessons.items >= 1.0
@@ -79,7 +87,9 @@ def learn(lessons: Lessons, places: Places, law: RadioLaw, tracks: npt.NDArray[n
     level = np.array([_level(counts, law.level_db[reader]) for reader, counts in enumerate(lessons.reads)])
     lessons.reads *= MEMORY
     changed = np.abs(offset - law.offset_db).max(initial=0.0) >= CHANGE_DB or not np.array_equal(level, law.level_db)
-    return RadioLaw(level_db=level, offset_db=offset) if changed else law
+    if not changed:
+        return law
+    return RadioLaw(level_db=level, offset_db=offset, version=law.version + 1, as_of_us=time_us)
 
 
 def _count_residuals(lessons: Lessons, places: Places, law: RadioLaw, tracks: npt.NDArray[np.void]) -> None:

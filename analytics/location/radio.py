@@ -67,6 +67,10 @@ class RadioLaw:
     offset_db: Floats
     """R: what is added to the RSSI of an antenna, because it is hung, cabled or surrounded otherwise than the site
     file says."""
+    version: int = 0
+    """0 for physics; one more with each law that is put in force."""
+    as_of_us: int = 0
+    """When it was put in force, event time."""
 
 
 class RadioTables(NamedTuple):

@@ -19,7 +19,7 @@ after it, and detection comes later by design, which `as_of_time` says.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -31,12 +31,13 @@ from analytics.location import arrivals, forgetting, learning, radio, stays, tra
 from analytics.location.carried import Carried
 from analytics.location.items import ItemTable
 from analytics.location.kin import Kin
+from analytics.location.law_rows import law_rows
 from analytics.location.map_change import MapMark, closing_rows, mark_of
 from analytics.location.pending import Column, PendingRows, renumbered
 from analytics.location.places import Places, map_site
 from analytics.location.policy import Policy, policy_of
 from analytics.location.stay_rows import StayRows
-from analytics.schemas import LOCATIONS
+from analytics.schemas import LOCATIONS, RADIO_LAWS
 from analytics.step import Arrived, Outputs
 from analytics.steps.derived import table_of
 from analytics.steps.identity import identify
@@ -59,6 +60,8 @@ _TRACKS_MIN = 256
 class LocationState:
     """Everything that the location step remembers of a site."""
 
+    site_id: str
+    """The site's identifier."""
     places: Places
     """The site's map; follows from the site file."""
     site: stays.Site
@@ -85,6 +88,8 @@ class LocationState:
     """What readers that are carried about have heard."""
     closing: list[dict[str, Any]] = field(default_factory=list)
     """Rows that close the stays of an older map; they go out with the next chunk."""
+    law_rows: list[dict[str, Any]] = field(default_factory=list)
+    """Rows of radio laws that this chunk put in force; they go out with it."""
 
     @property
     def bytes_used(self) -> int:
@@ -108,6 +113,7 @@ class LocationStep:
         law = radio.physics(places)
         area = np.diff(places.zone_cells) / max(1, int(places.zone_cells[-1]))
         return LocationState(
+            site_id=site.id,
             places=places,
             site=stays.Site(
                 zone_cells=places.zone_cells,
@@ -138,7 +144,11 @@ class LocationStep:
         rows = StayRows(site.id, state.places, state.table)
         _run(state, state.pending.take(arrived.watermark_us), arrived.watermark_us, rows, int(site.departed_after_s))
         table = pa.concat_tables([*closing.values(), rows.table()])
-        return state, {"locations": table} if table.num_rows else {}
+        outputs = {"locations": table} if table.num_rows else {}
+        if state.law_rows:
+            outputs["radio_laws"] = table_of(state.law_rows, RADIO_LAWS)
+            state.law_rows = []
+        return state, outputs
 
     def dump(self, state: LocationState) -> bytes:
         """Turn a state to bytes."""
@@ -156,6 +166,7 @@ class LocationStep:
         marks: dict[str, int | float | str | bool | None] = {
             "map": _json(mark_of(state.places)),
             "closing": _json(state.closing),
+            "law": _json([state.law.version, state.law.as_of_us]),
             "carried": _json([state.carried.waiting, state.carried.heard_s]),
         }
         return pack(_VERSION, marks, arrays)
@@ -165,6 +176,8 @@ class LocationStep:
         values, arrays = unpack(_VERSION, blob)
         state = self.initial(site)
         state.closing = msgspec.json.decode(str(values["closing"]), type=list[dict[str, Any]])
+        version, as_of_us = msgspec.json.decode(str(values.get("law") or "[0,0]"))
+        state.law = replace(state.law, version=version, as_of_us=as_of_us)  # numbers go on where the map has changed
         mark = msgspec.json.decode(str(values["map"]), type=MapMark)
         if mark != mark_of(state.places):
             _leave_map(state, site.id, mark, arrays)
@@ -174,7 +187,7 @@ class LocationStep:
         state.pending = PendingRows({name: arrays[f"pending.{name}"] for name in arrivals.EMPTY})
         waiting, heard_s = msgspec.json.decode(str(values.get("carried") or "[[],{}]"))
         state.carried = Carried(waiting, heard_s)
-        state.law = radio.RadioLaw(level_db=arrays["level_db"], offset_db=arrays["offset_db"])
+        state.law = replace(state.law, level_db=arrays["level_db"], offset_db=arrays["offset_db"])
         state.tables = radio.tabulate(state.places, state.law)
         state.lessons = learning.Lessons(
             arrays["lessons.reads"], arrays["lessons.residual_db"], arrays["lessons.items"]
@@ -251,7 +264,7 @@ def _run(state: LocationState, due: dict[str, Column], through_us: int, rows: St
         if int(state.clock.reader_heard_s.max()) + stays.READER_ALIVE_S > mark_s - GRID_S:
             _close_silent(state, patience_s, departed_after_s, rows)
             if mark_s % learning.LEARN_GRID_S == 0:
-                _learn(state)
+                _learn(state, mark_s * 1_000_000)
             if mark_s % forgetting.FORGET_GRID_S == 0:
                 taken = _forget_gone(state, taken, start)
         else:  # Every reader is dark: nothing can change until the next row, however long that lasts.
@@ -276,10 +289,12 @@ def _take_in(state: LocationState, taken: stays.Rows, start: int, stop: int, row
             rows.add_told(told, count, state.tables)
 
 
-def _learn(state: LocationState) -> None:
-    law = learning.learn(state.lessons, state.places, state.law, state.tracks)
+def _learn(state: LocationState, time_us: int) -> None:
+    """Look at the radio law; what it is from now on goes out as rows, a whole version at once."""
+    law = learning.learn(state.lessons, state.places, state.law, state.tracks, time_us=time_us)
     if law is not state.law:
         state.law, state.tables = law, radio.tabulate(state.places, law)
+        state.law_rows += law_rows(state.site_id, state.places, law, state.lessons)
 
 
 def _forget_gone(state: LocationState, taken: stays.Rows, start: int) -> stays.Rows:
