@@ -6,9 +6,14 @@ border, of which RSSI says little, is told apart from one that was carried over.
 possible, `STRAYS` units are taken to lie anywhere; and what has moved is believed to be with its kin by
 `KIN_TRUST_MOVED` only, since it was most likely carried off.
 
+Kin err together: they share a shelf and its shadows, and each one's place was found with the help of the others'. So
+what they say counts to the power of 3/4 only.
+
 Where kin do not keep together, counts are spread like the floor is, and say nothing. Items whose code names no GTIN
 have no kin.
 """
+
+import math
 
 import numpy as np
 
@@ -94,7 +99,7 @@ def weigh_kin(  # noqa: PLR0917 - kernels take their arrays one by one
         counts: As in `Kin`.
         area: Each zone's share of all cells.
         trust: Share of such items that are where their kin are.
-        factors: Filled, one a zone; their mean by area is 1.
+        factors: Filled, one a zone; 1 where kin say nothing.
     """
     if group == NO_GROUP:
         factors[:] = np.float32(1.0)
@@ -111,7 +116,8 @@ def weigh_kin(  # noqa: PLR0917 - kernels take their arrays one by one
         if zone == track.kin_zone:
             count -= own
         expected = (count * scale + STRAYS * area[zone]) / (whole * area[zone])
-        factors[zone] = np.float32(1.0 - trust + trust * expected)
+        factor = 1.0 - trust + trust * expected
+        factors[zone] = np.float32(math.sqrt(factor * math.sqrt(factor)))
 
 
 @kernel

@@ -148,7 +148,7 @@ def test_sales_and_returns_in_the_feed_match_what_happened(
 
 
 def test_presets_are_what_their_names_say() -> None:
-    assert set(PRESETS) == {"demo", "store-24", "store-48", "cartons", "tiny"}
+    assert set(PRESETS) == {"demo", "store-24", "store-48", "cartons", "counting", "tiny"}
     for name in ("store-24", "store-48"):
         config = PRESETS[name]
         assert (config.antennas, config.zones, config.hours) == (int(name[-2:]), 13, 1.0)
