@@ -41,7 +41,7 @@ def mark_of(places: Places) -> MapMark:
         places.cell_xy,
         places.zone_cells,
     )
-    if places.surveyed_spread_db is not None:
+    if places.residual_db.any():
         arrays += (places.residual_db,)
     for array in arrays:
         digest.update(repr(array.shape).encode() + np.ascontiguousarray(array).tobytes())

@@ -68,10 +68,10 @@ class Places:
     """R by M: one-way loss of the walls between."""
     residual_db: Floats
     """R by M: what a survey found RSSI to be above physics, both ways; 0 where there was none."""
-    surveyed_spread_db: float | None
-    """Standard deviation that such a survey leaves; `None` without one."""
     cell_xy: Floats
     """M by 2: metres."""
+    cell_m2: float
+    """Area of a cell; 0 where there is one at most."""
     zone_cells: Ints
     """Z + 1: the cells of zone z are numbered `zone_cells[z]` up to but not including `zone_cells[z + 1]`."""
 
@@ -110,8 +110,8 @@ def map_site(site: Site) -> Places:
         off_axis_deg=np.empty((0, 0)),
         wall_db=np.empty((0, 0)),
         residual_db=np.empty((0, 0)),
-        surveyed_spread_db=None if site.surveyed is None else site.surveyed.spread_after_db,
         cell_xy=cell_xy,
+        cell_m2=_cell_m2(cell_xy),
         zone_cells=zone_cells,
     )
     return measured_at(bare, site, cell_xy)
@@ -184,6 +184,15 @@ def _cells_of(geometry: SiteGeometry, zone: str, spacing: float) -> Floats:
     points = np.array([(x, y) for y in ys for x in xs])
     inside = points[shapely.contains_xy(polygon, points[:, 0], points[:, 1])]
     return inside if len(inside) else np.array([geometry.centroid(zone)])
+
+
+def _cell_m2(cell_xy: Floats) -> float:
+    """Return the area of a cell: the square of how far cells are from their nearest, in the middle of all."""
+    if len(cell_xy) < 2:
+        return 0.0
+    apart = ((cell_xy[:, None, :] - cell_xy[None, :, :]) ** 2).sum(axis=2)
+    np.fill_diagonal(apart, np.inf)
+    return float(np.median(apart.min(axis=1)))
 
 
 def _list_antennas(site: Site) -> tuple[tuple[str, ...], Ints, tuple[tuple[int, ...], ...]]:

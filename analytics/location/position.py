@@ -49,7 +49,6 @@ def locate(  # noqa: PLR0917 - as the kernel below
     found = np.empty((len(zones), 3))
     cells = np.zeros(len(places.cell_xy), dtype=np.float32)
     scratch = np.zeros(len(cells), dtype=np.int32), np.zeros(RINGS)
-    cell_m2 = _cell_m2(places.cell_xy)
     _locate(
         antennas,
         weights,
@@ -59,21 +58,12 @@ def locate(  # noqa: PLR0917 - as the kernel below
         law,
         places.zone_cells,
         places.cell_xy,
-        cell_m2,
+        places.cell_m2,
         cells,
         *scratch,
         found,
     )
     return np.round(found, 2)
-
-
-def _cell_m2(cell_xy: Floats) -> float:
-    """Return the area of a cell: the square of how far cells are from their nearest, in the middle of all."""
-    if len(cell_xy) < 2:
-        return 0.0
-    apart = ((cell_xy[:, None, :] - cell_xy[None, :, :]) ** 2).sum(axis=2)
-    np.fill_diagonal(apart, np.inf)
-    return float(np.median(apart.min(axis=1)))
 
 
 @kernel

@@ -15,19 +15,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analytics.counting.tally import COVERED_SHARE
-from analytics.pipeline import SitePipeline
 from analytics.steps.counts import CountsStep
 from analytics.steps.location import LocationStep
-from deploy.capture_chunks import capture_chunks
-from devices.site.file import load_site
 from simulators.config import preset
 from simulators.output import write_day
 from tests.bench.stock_days import DEFAULT_FOLDER
-from tests.bench.stores import fingerprint
+from tests.bench.stores import derive, fingerprint
 
 TABLES = ("counts", "counted")
 Row = dict[str, Any]
@@ -54,24 +50,12 @@ def main() -> None:
     if not (day / "counted.parquet").exists():
         if not (day / "README.md").exists():
             write_day(config, day, compress=True)
-        for name, table in _derive(day).items():
+        for name, table in derive(day, [LocationStep(), CountsStep()], TABLES).items():
             pq.write_table(table, day / f"{name}.parquet")
     there = _truth(day / "truth.csv")
     counts, counted = (pq.read_table(day / f"{name}.parquet").to_pylist() for name in TABLES)
     _print_passes([row for row in counts if row["gtin"] is None], counted, there)
     _print_missing(counted, there)
-
-
-def _derive(day: Path) -> dict[str, pa.Table]:
-    site = load_site(day / "site.toml")
-    pipeline = SitePipeline(site, [LocationStep(), CountsStep()])
-    found: dict[str, list[pa.Table]] = {name: [] for name in TABLES}
-    for chunk in capture_chunks(day / "capture.jsonl.gz", [site]):
-        outputs = pipeline.process(chunk)
-        for name in TABLES:
-            if name in outputs:
-                found[name].append(outputs[name])
-    return {name: pa.concat_tables(tables) for name, tables in found.items()}
 
 
 def _truth(path: Path) -> Mapping[str, list[Stay]]:

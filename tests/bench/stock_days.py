@@ -13,15 +13,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analytics.pipeline import SitePipeline
 from analytics.steps.location import LocationStep
 from analytics.steps.shelf import ShelfStep
-from deploy.capture_chunks import capture_chunks
-from devices.site.file import load_site
 from simulators.config import DayConfig, preset
 from simulators.output import write_day
 from simulators.scenarios import scenario_config
-from tests.bench.stores import fingerprint
+from tests.bench.stores import derive, fingerprint
 from tests.shared_data import REPOSITORY
 
 DEFAULT_FOLDER = REPOSITORY / ".cache" / "stock"
@@ -103,7 +100,7 @@ def open_day(config: DayConfig, folder: Path = DEFAULT_FOLDER) -> tuple[Path, di
     located = day / f"located-{_code()}"
     if not all((located / f"{name}.parquet").exists() for name in TABLES):
         located.mkdir(exist_ok=True)
-        for name, table in _derive(day).items():
+        for name, table in derive(day, [LocationStep(), ShelfStep()], TABLES).items():
             pq.write_table(table, located / f"{name}.parquet")
     return day, {name: pq.read_table(located / f"{name}.parquet") for name in TABLES}
 
@@ -113,16 +110,3 @@ def _code() -> str:
     steps = REPOSITORY / "analytics" / "steps"
     sources = [*sorted((REPOSITORY / "analytics" / "location").glob("*.py")), steps / "location.py", steps / "shelf.py"]
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
-
-
-def _derive(day: Path) -> dict[str, pa.Table]:
-    """Run location and shelves over a day's capture."""
-    site = load_site(day / "site.toml")
-    pipeline = SitePipeline(site, [LocationStep(), ShelfStep()])
-    found: dict[str, list[pa.Table]] = {name: [] for name in TABLES}
-    for chunk in capture_chunks(day / "capture.jsonl.gz", [site]):
-        outputs = pipeline.process(chunk)
-        for name in TABLES:
-            if name in outputs:
-                found[name].append(outputs[name])
-    return {name: pa.concat_tables(tables) for name, tables in found.items()}

@@ -1,11 +1,15 @@
 """Scenarios' days, kept on disk: simulated once for each state of the simulator's code, read back afterwards."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
+from analytics.pipeline import SitePipeline
+from analytics.step import Step
 from analytics.truth import read_truth
 from deploy.capture_chunks import capture_chunks
 from devices.chunk import Chunk
@@ -58,3 +62,15 @@ def fingerprint(config: DayConfig, *more: str) -> str:
     sources = sorted([*folder.glob("*.py"), *(folder / "publishers").glob("*.py")])
     code = b"".join(source.read_bytes() for source in sources)
     return hashlib.sha256(code + repr((config, more)).encode()).hexdigest()[:12]
+
+
+def derive(day: Path, steps: Sequence[Step[Any]], tables: Sequence[str]) -> dict[str, pa.Table]:
+    """Run steps over a simulated day's capture; return the tables that are asked for."""
+    pipeline = SitePipeline(load_site(day / "site.toml"), steps)
+    found: dict[str, list[pa.Table]] = {name: [] for name in tables}
+    for chunk in capture_chunks(day / "capture.jsonl.gz", [pipeline.site]):
+        outputs = pipeline.process(chunk)
+        for name in tables:
+            if name in outputs:
+                found[name].append(outputs[name])
+    return {name: pa.concat_tables(parts) for name, parts in found.items()}
