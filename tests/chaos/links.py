@@ -88,7 +88,8 @@ class Link:
 
     def _run(self) -> None:
         while not self._over.is_set():
-            with selectors.SelectSelector() as selector:
+            # Another thread may reset a socket between these two: poll then reports it, select would raise.
+            with selectors.PollSelector() as selector:
                 with self._guard:
                     self._register(selector)
                 events = selector.select(_TURN_S if not self._is_stalled else 0.02)

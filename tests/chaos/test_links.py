@@ -3,6 +3,8 @@
 import contextlib
 import socket
 import struct
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -80,3 +82,40 @@ def test_a_stalled_link_holds_everything_until_it_is_healed(link: Link, server: 
         link.heal()
         far.settimeout(5)
         assert far.recv(100) == b"later"
+
+
+def test_it_outlives_resets_at_any_instant(link: Link, server: socket.socket) -> None:
+    over = threading.Event()
+
+    def echo(far: socket.socket) -> None:
+        with contextlib.suppress(OSError), far:
+            while data := far.recv(100):
+                far.sendall(data)
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):  # the test is over, and the server with it
+            while True:
+                threading.Thread(target=echo, args=(server.accept()[0],), daemon=True).start()
+
+    def ask() -> None:
+        while not over.is_set():
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", link.port), timeout=1) as near:
+                near.settimeout(1)
+                near.sendall(b"ping")
+                while not over.is_set() and (data := near.recv(100)):
+                    near.sendall(data)
+
+    threading.Thread(target=serve, daemon=True).start()
+    asking = [threading.Thread(target=ask, daemon=True) for _ in range(6)]
+    for thread in asking:
+        thread.start()
+    for _ in range(500):
+        link.reset()
+        time.sleep(0.002)
+    over.set()
+    link.reset()
+    for thread in asking:
+        thread.join()
+    with socket.create_connection(("127.0.0.1", link.port), timeout=5) as near:
+        near.sendall(b"still there")
+        assert near.recv(100) == b"still there"
