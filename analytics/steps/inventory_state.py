@@ -1,8 +1,11 @@
 """What the inventory step remembers of a site, and the events that it works through."""
 
+import heapq
+
 import msgspec
 
 from analytics.steps.deliveries import Deliveries
+from analytics.steps.identity import identify
 from analytics.steps.never_read import ReadHistory
 from analytics.steps.silent_items import Silence, SilenceHistory
 
@@ -12,6 +15,13 @@ BUSINESS, SHELF, LOCATION, COUNTED, GATE = range(5)
 """Kinds of event, in their order within one microsecond."""
 AT_EXIT, ELSEWHERE = "exit", "elsewhere"
 """Kinds of place that an item falls silent in."""
+EXIT, MISPLACED, FORGET_HIDDEN, FORGET_SALE, FORGET_DEPARTURE, FORGET_COUNTED = range(6)
+"""What to look at again: an item that left through an exit or lies wrongly; what is forgotten after a time."""
+
+
+def gtin_of(epc: str) -> str:
+    """Return the GTIN that an EPC names; empty for none."""
+    return identify(epc)[1] or ""
 
 
 class Event(msgspec.Struct, array_like=True, frozen=True):
@@ -109,3 +119,21 @@ class InventoryState(msgspec.Struct, kw_only=True):
     """The next time of rows; `None` before anything happened."""
     changed: bool = False
     """Whether anything happened since the last rows."""
+
+    def remind(self, due_us: int, what: int, key: str, since_us: int, zone: str = "") -> None:
+        """Have something looked at again at a time."""
+        heapq.heappush(self.due, Due(due_us, what, key, since_us, zone))
+
+    def count(self, epc: str, change: int) -> None:
+        """Count an item in or out of seen stock, if it is located."""
+        item = self.items.get(epc)
+        if item is not None:
+            zones = self.seen.setdefault(item.gtin or "", {})
+            zones[item.zone] = zones.get(item.zone, 0) + change
+            if zones[item.zone] == 0:
+                del zones[item.zone]
+
+    def knows(self, epc: str) -> bool:
+        """Tell whether an item has been located, as far as is remembered."""
+        silent = epc in self.hidden.get(gtin_of(epc), {}) or epc in self.explained
+        return silent or epc in self.items or epc in self.moving or epc in self.sold

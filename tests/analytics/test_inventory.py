@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.pipeline import SitePipeline
-from analytics.steps.inventory import BOOK_LIMIT, InventoryStep
+from analytics.steps.inventory import InventoryStep
+from analytics.steps.inventory_book import BOOK_LIMIT
 from analytics.steps.shelf import ShelfStep
 from analytics.steps.silent_items import BIN_COUNT, FIRST_BIN_US, Silence, SilenceHistory, bin_of
 from analytics.steps.state_bytes import StateVersionError
