@@ -110,7 +110,11 @@ class _Server(ThreadingHTTPServer):
         super().__init__((str(bound[0]), int(bound[1])), _Handler)
 
     def server_bind(self) -> None:
-        """Bind without asking a name server who we are, as the base class does."""
+        """Bind without asking a name server who we are, as the base class does.
+
+        What a scraper was answered a moment before a restart holds the address for a minute otherwise.
+        """
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         socket.socket.bind(self.socket, self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
