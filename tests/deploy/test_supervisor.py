@@ -15,8 +15,9 @@ from deploy.supervisor import SUPERVISOR_VARIABLE, Pauses, supervise
 from devices.errors import TagtideError
 from devices.events import Event
 
-DEADLINE_S = 20.0
-QUICK = Pauses(first_s=0.02, longest_s=0.16, settled_s=0.0, stop_s=5.0, look_s=0.005)
+DEADLINE_S = 120.0
+"""How long a test waits for what must come; reached only when it fails."""
+QUICK = Pauses(first_s=0.02, longest_s=0.16, settled_s=0.0, stop_s=DEADLINE_S, look_s=0.005)
 """Every child counts as well from its start; pauses are those of the product, 25 to 200 times shorter."""
 
 
@@ -42,7 +43,7 @@ def until(condition: Callable[[], bool]) -> Callable[[], bool]:
     deadline = time.monotonic() + DEADLINE_S
 
     def stop() -> bool:
-        assert time.monotonic() < deadline, "not within 20 s"
+        assert time.monotonic() < deadline, f"not within {DEADLINE_S:g} s"
         return condition()
 
     return stop
@@ -91,7 +92,7 @@ def test_a_killed_child_comes_back_and_the_other_does_not_notice(tmp_path: Path)
             os.kill(killed[0], signal.SIGKILL)
         return len(notes(victim)) == 2 and len(notes(other)) == 1
 
-    commands = {"bridge": noting(other, "time.sleep(60)"), "jobs": noting(victim, "time.sleep(60)")}
+    commands = {"bridge": noting(other, "time.sleep(600)"), "jobs": noting(victim, "time.sleep(60)")}
     supervise(commands, until(stop), told.append, pauses=QUICK)
     assert [event.text for event in told] == ["jobs was ended by signal 9; starting it again in 0.0 s"]
     assert [alive(pid) for pid, _ in notes(victim) + notes(other)] == [False] * 3
@@ -100,9 +101,9 @@ def test_a_killed_child_comes_back_and_the_other_does_not_notice(tmp_path: Path)
 @pytest.mark.parametrize("code", [1, 2])
 def test_a_child_that_cannot_start_stops_the_stack(tmp_path: Path, code: int) -> None:
     other = tmp_path / "other"
-    commands = {"bridge": noting(other, "time.sleep(60)"), "jobs": python(f"import os; os._exit({code})")}
+    commands = {"bridge": noting(other, "time.sleep(600)"), "jobs": python(f"import os; os._exit({code})")}
     with pytest.raises(TagtideError, match="jobs could not start; its message is above") as caught:
-        supervise(commands, until(lambda: False), print, pauses=Pauses(look_s=0.005))
+        supervise(commands, until(lambda: False), print, pauses=Pauses(settled_s=DEADLINE_S, look_s=0.005))
     assert caught.value.code == "child_failed"
     assert not any(alive(pid) for pid, _ in notes(other))
 
@@ -118,7 +119,7 @@ def test_a_child_that_was_well_once_is_tried_again_whatever_its_code(tmp_path: P
 def test_a_command_that_does_not_exist_leaves_no_other_behind(tmp_path: Path) -> None:
     before = children_of_mine()
     with pytest.raises(FileNotFoundError):
-        supervise({"a": noting(tmp_path / "a", "time.sleep(60)"), "b": ["/no/such/program"]}, lambda: False, print)
+        supervise({"a": noting(tmp_path / "a", "time.sleep(600)"), "b": ["/no/such/program"]}, lambda: False, print)
     assert children_of_mine() <= before
 
 
@@ -126,7 +127,7 @@ def test_stopping_is_polite_and_leaves_no_zombie(tmp_path: Path) -> None:
     ready, done = tmp_path / "ready", tmp_path / "done"
     script = (
         f"import signal; signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.2), open({str(done)!r}, 'w').close(),"
-        f" os._exit(0))); open({str(ready)!r}, 'w').close(); time.sleep(60)"
+        f" os._exit(0))); open({str(ready)!r}, 'w').close(); time.sleep(600)"
     )
     before = children_of_mine()
     supervise({"jobs": noting(tmp_path / "starts", script)}, until(ready.exists), print, pauses=QUICK)
@@ -137,18 +138,16 @@ def test_stopping_is_polite_and_leaves_no_zombie(tmp_path: Path) -> None:
 def test_a_child_that_does_not_stop_is_killed(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
-    script = f"{deaf}; open({str(ready)!r}, 'w').close(); time.sleep(60)"
-    began = time.monotonic()
+    script = f"{deaf}; open({str(ready)!r}, 'w').close(); time.sleep(600)"
     pauses = Pauses(stop_s=0.3, look_s=0.005)
     supervise({"jobs": noting(tmp_path / "starts", script)}, until(ready.exists), print, pauses=pauses)
-    assert time.monotonic() - began < DEADLINE_S
     assert not alive(notes(tmp_path / "starts")[0][0])
 
 
 def test_output_goes_into_the_log(tmp_path: Path) -> None:
     with (tmp_path / "log").open("ab") as log:
         command = python(
-            "import sys, time; print('out', flush=True); print('err', file=sys.stderr, flush=True); time.sleep(60)"
+            "import sys, time; print('out', flush=True); print('err', file=sys.stderr, flush=True); time.sleep(600)"
         )
         written = tmp_path / "log"
         supervise({"jobs": command}, until(lambda: written.read_text().split() == ["out", "err"]), print, log=log)
@@ -198,7 +197,7 @@ def test_supervising_in_a_thread(tmp_path: Path) -> None:
     """As the bridge does with its forwarder."""
     starts, ended = tmp_path / "starts", threading.Event()
     thread = threading.Thread(
-        target=supervise, args=({"forward": noting(starts, "time.sleep(60)")}, ended.is_set, print)
+        target=supervise, args=({"forward": noting(starts, "time.sleep(600)")}, ended.is_set, print)
     )
     thread.start()
     _wait(lambda: bool(notes(starts)))
@@ -210,5 +209,5 @@ def test_supervising_in_a_thread(tmp_path: Path) -> None:
 def _wait(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while not condition():
-        assert time.monotonic() < deadline, "not within 20 s"
+        assert time.monotonic() < deadline, f"not within {DEADLINE_S:g} s"
         time.sleep(0.02)

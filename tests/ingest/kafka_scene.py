@@ -50,7 +50,7 @@ def expected(log: EdgeLog) -> list[Chunk]:
     return decode_publications(found, edge_id=log.edge_id, directory=DIRECTORY)
 
 
-def handed_out(source: KafkaSource, enough: Callable[[list[Chunk]], bool], timeout_s: float = 30.0) -> list[Chunk]:
+def handed_out(source: KafkaSource, enough: Callable[[list[Chunk]], bool], timeout_s: float = 120.0) -> list[Chunk]:
     """Poll until there is enough."""
     chunks: list[Chunk] = []
     deadline = time.monotonic() + timeout_s
