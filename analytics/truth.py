@@ -59,6 +59,27 @@ def read_truth(path: Path | str) -> pa.Table:
     return check_truth(table, str(path))
 
 
+def read_truth_file(path: Path | str, columns: pa.Schema, about: str) -> pa.Table:
+    """Read a truth about something else than places: CSV with a header that has some columns.
+
+    Args:
+        path: The file; gzipped where its name ends in `.gz`.
+        columns: Which columns; others are passed over.
+        about: What it is about, for errors.
+
+    Raises:
+        TruthError: The file cannot be read or lacks a column.
+    """
+    convert = pacsv.ConvertOptions(column_types=columns, include_columns=columns.names)
+    try:
+        return pacsv.read_csv(str(path), convert_options=convert)
+    except (OSError, pa.ArrowException) as error:
+        text = str(error).splitlines()[0]
+        raise TruthError(
+            f"{path} is no truth about {about}: {text}", hint=f"its header is {','.join(columns.names)}"
+        ) from error
+
+
 def write_truth(path: Path | str, truth: pa.Table) -> None:
     """Write a truth file.
 

@@ -67,6 +67,7 @@ def write_day(
     """
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
+    clear_truth(folder)
     day = StoreDay(config)
     (folder / "site.toml").write_text(
         site_toml(day.site, comment=f"Simulated store, scenario {config.scenario}, seed {config.seed}"), "utf-8"
@@ -87,6 +88,12 @@ def write_day(
         stream.writelines(json.dumps(record) + "\n" for record in day.fault_records())
     (folder / "README.md").write_text(_readme(day, publications), "utf-8")
     return day
+
+
+def clear_truth(folder: Path) -> None:
+    """Remove what an earlier day has left about its truth: not every day writes every file."""
+    for path in folder.glob("truth*.csv"):
+        path.unlink()
 
 
 @contextmanager
@@ -125,7 +132,6 @@ def _write_truth(day: StoreDay, folder: Path) -> None:
 
 
 def _write_aggregations(day: StoreDay, path: Path) -> None:
-    path.unlink(missing_ok=True)
     if day.config.packing.carton_units:
         with path.open("w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream)

@@ -19,9 +19,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pacsv
 
-from analytics.truth import TruthError
+from analytics.truth import read_truth_file
 
 TRUE_AGGREGATIONS = pa.schema(
     [
@@ -65,14 +64,7 @@ def read_true_aggregations(path: Path | str) -> pa.Table:
     Raises:
         TruthError: The file cannot be read or lacks a column.
     """
-    convert = pacsv.ConvertOptions(column_types=TRUE_AGGREGATIONS, include_columns=TRUE_AGGREGATIONS.names)
-    try:
-        return pacsv.read_csv(str(path), convert_options=convert)
-    except (OSError, pa.ArrowException) as error:
-        text = str(error).splitlines()[0]
-        raise TruthError(
-            f"{path} is no truth about containments: {text}", hint=f"its header is {','.join(TRUE_AGGREGATIONS.names)}"
-        ) from error
+    return read_truth_file(path, TRUE_AGGREGATIONS, "containments")
 
 
 def compare_aggregations(rows: pa.Table, truth: pa.Table, stays: pa.Table) -> AggregationScore:

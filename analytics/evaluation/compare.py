@@ -1,6 +1,6 @@
 """Scoring: one estimator against the truth, and ours beside every baseline on the same reads."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,7 +11,8 @@ from analytics.baselines import BASELINES
 from analytics.evaluation import measures
 from analytics.evaluation.measures import Calibration, Overlay, Presence
 from analytics.evaluation.moves import Moves, match_moves
-from analytics.evaluation.ours import run_location, stays_as_said, stays_in_hindsight
+from analytics.evaluation.ours import stays_as_said, stays_in_hindsight
+from analytics.evaluation.run import Run, run_jobs
 from analytics.evaluation.timeline import Frame, Timeline, segments
 from devices.chunk import Chunk
 from devices.site.model import Site
@@ -114,24 +115,35 @@ def evaluate(
     Raises:
         EvaluationError: Site, capture and truth do not belong together.
     """
-    frame = Frame.of(site, truth)
-    tell = clock or (lambda: 0.0)
+    Frame.of(site, truth)  # refuses what does not belong together before anything is run
     on_progress(OURS)
-    source = _Metered(chunks, tell)
-    began = tell()
-    run = run_location(site, source, sensitivities=sensitivities)
-    took_s = tell() - began - source.spent_s if clock and not run.turned else None
+    ours = run_jobs(site, chunks, sensitivities=sensitivities, clock=clock)
+    return score_location(site, ours, truth, baselines=baselines, clock=clock, on_progress=on_progress)
+
+
+def score_location(
+    site: Site,
+    ours: Run,
+    truth: pa.Table,
+    *,
+    baselines: Mapping[str, Estimator] = BASELINES,
+    clock: Callable[[], float] | None = None,
+    on_progress: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Score our location as it was run, and the baselines on the same reads; arguments are those of `evaluate`."""
+    frame, tell = Frame.of(site, truth), clock or (lambda: 0.0)
     true = Timeline.of(frame, truth)
+    locations = ours.tables["locations"]
     scores = [
-        score(OURS, true, stays_as_said(run.locations, site), duration_s=took_s),
-        score(OURS_IN_HINDSIGHT, true, stays_in_hindsight(run.locations), duration_s=took_s),
+        score(OURS, true, stays_as_said(locations, site), duration_s=ours.location_s),
+        score(OURS_IN_HINDSIGHT, true, stays_in_hindsight(locations), duration_s=ours.location_s),
     ]
     for name, estimator in baselines.items():
         on_progress(name)
         began = tell()
-        stays = estimator(run.reads, site)
+        stays = estimator(ours.reads, site)
         scores.append(score(name, true, stays, duration_s=tell() - began if clock else None))
-    seen = pc.unique(run.reads["epc_hex"])
+    seen = pc.unique(ours.reads["epc_hex"])
     known = int(pc.sum(pc.is_in(seen, value_set=frame.items)).as_py() or 0)
     return Report(
         site=site.id,
@@ -140,34 +152,15 @@ def evaluate(
         items=len(frame.items),
         items_read=known,
         strangers=len(seen) - known,
-        reads=run.reads.num_rows,
+        reads=ours.reads.num_rows,
         on_site_item_hours=sum(sum(row) for row in scores[0].confusion_item_hours[1:]),
         zones=("not here", *frame.zones, "elsewhere"),
         scores=tuple(scores),
         turned=tuple(
-            (value, score(f"{OURS} at {value:g}", true, stays_as_said(locations, site)))
-            for value, locations in run.turned.items()
+            (value, score(f"{OURS} at {value:g}", true, stays_as_said(rows, site)))
+            for value, rows in ours.turned.items()
         ),
     )
-
-
-class _Metered:
-    """Hands chunks on, and measures how long whoever makes them takes: that is no part of an estimator's time."""
-
-    def __init__(self, chunks: Iterable[Chunk], tell: Callable[[], float]) -> None:
-        self._chunks = chunks
-        self._tell = tell
-        self.spent_s = 0.0
-
-    def __iter__(self) -> Iterator[Chunk]:
-        waiting = iter(self._chunks)
-        while True:
-            began = self._tell()
-            chunk = next(waiting, None)
-            self.spent_s += self._tell() - began
-            if chunk is None:
-                return
-            yield chunk
 
 
 def score(name: str, truth: Timeline, stays: pa.Table, *, duration_s: float | None = None) -> Score:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.csv as pacsv
 
 from analytics import accuracy
+from analytics.truth import read_truth_file
 from devices.schemas import TIMESTAMP
 
 TRUE_STOCK = pa.schema(
@@ -61,10 +61,12 @@ class _Pair:
 
 
 def read_true_stock(path: Path) -> pa.Table:
-    """Read a `truth_stock.csv`."""
-    return pacsv.read_csv(
-        str(path), convert_options=pacsv.ConvertOptions(column_types=TRUE_STOCK, include_columns=TRUE_STOCK.names)
-    )
+    """Read a `truth_stock.csv`.
+
+    Raises:
+        TruthError: The file cannot be read or lacks a column.
+    """
+    return read_truth_file(path, TRUE_STOCK, "stock")
 
 
 def compare_stock(inventory: pa.Table, truth: pa.Table, *, from_us: int = 0) -> StockScore | None:

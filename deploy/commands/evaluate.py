@@ -11,11 +11,11 @@ from rich.console import Console
 
 from deploy.commands.options import SiteFile
 from deploy.printing import AnswerConsole, put, say
-from devices.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from analytics.evaluation import DayReport
     from devices.chunk import Chunk
     from ingest.capture import CaptureProblem
 
@@ -38,8 +38,9 @@ def evaluate(
         typer.Option(
             "--truth",
             "-t",
-            metavar="FILE",
-            help="Where every item was: CSV `epc_hex,zone,x,y,from_us,until_us`.",
+            metavar="PATH",
+            help="Folder that `tagtide simulate` wrote, or a file of where every item was: CSV "
+            "`epc_hex,zone,x,y,from_us,until_us`.",
             show_default=False,
         ),
     ],
@@ -56,31 +57,28 @@ def evaluate(
         ),
     ] = False,
 ) -> None:
-    """Score our item location and the baselines on the same reads against the truth.
+    """Score our answers against the truth, and the baselines for item location on the same reads.
 
-    Baselines: EdgeX mobility profile in both configurations, strongest mean in 10 s, last read wins. The measures are
-    defined in docs/evaluation.md.
+    Baselines: EdgeX mobility profile in both configurations, strongest mean in 10 s, last read wins. Of a folder,
+    everything that it has truth about is scored: location, passages at gates, what is in what, counting passes, on-hand
+    estimates. docs/evaluation.md defines the measures.
 
     ```text
     tagtide simulate --scenario store-24 --out day
-    tagtide evaluate -s day/site.toml -c day/capture.jsonl -t day/truth.csv
+    tagtide evaluate -s day/site.toml -c day/capture.jsonl -t day
     ```
     """
-    from analytics.evaluation import SENSITIVITIES, confusion_table, reliability_table, score_table, sensitivity_table
-    from analytics.evaluation import evaluate as compare
-    from analytics.truth import read_truth
+    from analytics.evaluation import SENSITIVITIES, evaluate_day, read_day_truth
     from deploy.capture_chunks import capture_chunks
     from devices.site import load_site
 
     progress = Console(stderr=True, highlight=False)
     wanted = load_site(site)
-    if not truth.is_file():
-        raise UsageError(f"there is no truth file {truth}", hint="`tagtide simulate` writes one: truth.csv")
-    true = read_truth(truth)
+    true = read_day_truth(truth)
     with progress.status("reading the capture") as status:
         seen = _Seen()
         chunks = capture_chunks(capture, [wanted], lambda read: status.update(f"{read:,} publications read"), seen.note)
-        report = compare(
+        report = evaluate_day(
             wanted,
             seen.noted(chunks, wanted.id),
             true,
@@ -98,16 +96,26 @@ def evaluate(
     if json:
         put(msgspec.json.encode(report.to_json()).decode() + "\n")
         return
+    _print(report, sensitivity=sensitivity, detail=detail)
+
+
+def _print(report: "DayReport", *, sensitivity: bool, detail: bool) -> None:
+    """Print a report as tables."""
+    from analytics.evaluation import confusion_table, day_tables, reliability_table, score_table, sensitivity_table
+
     console = AnswerConsole()
     if not console.is_terminal:
         console = AnswerConsole(width=PIPED_WIDTH)
-    console.print(score_table(report))
-    if sensitivity:
-        console.print(sensitivity_table(report))
-    if detail:
-        ours = report.scores[0].name
-        console.print(confusion_table(report, ours))
-        console.print(reliability_table(report, ours) or "no confidence was stated")
+    if report.location:
+        console.print(score_table(report.location))
+        if sensitivity:
+            console.print(sensitivity_table(report.location))
+        if detail:
+            ours = report.location.scores[0].name
+            console.print(confusion_table(report.location, ours))
+            console.print(reliability_table(report.location, ours) or "no confidence was stated")
+    for table in day_tables(report, detail=detail):
+        console.print(table)
 
 
 @dataclass(slots=True)

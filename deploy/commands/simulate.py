@@ -96,12 +96,17 @@ def simulate(
             progress.update(task, completed=done.share, description=f"{done.reads:,} reads")
 
         day = write_day(config, out, compress=gzip, progress=show)
-    capture = out / ("capture.jsonl.gz" if gzip else "capture.jsonl")
     say(f"{day.reads:,} reads of {len(day.site.readers)} readers")
+    _tell(out, out / ("capture.jsonl.gz" if gzip else "capture.jsonl"))
+
+
+def _tell(out: Path, capture: Path) -> None:
+    """Say what was written, and what can be done with it."""
     say(f"  capture    {capture}")
     say(f"  site file  {out / 'site.toml'}")
-    say(f"  truth      {out / 'truth.csv'}")
+    say(f"  truth      {', '.join(str(path) for path in sorted(out.glob('truth*.csv')))}")
     say(f"next: tagtide replay {capture} --site {out / 'site.toml'} --data data")
+    say(f"  or: tagtide evaluate -s {out / 'site.toml'} -c {capture} -t {out}")
 
 
 def _simulate_dock(out: Path, seed: int | None, hours: float | None, others: set[str]) -> None:
@@ -114,7 +119,4 @@ def _simulate_dock(out: Path, seed: int | None, hours: float | None, others: set
         raise UsageError(f"{out} is a file, not a folder", hint="give a folder; it is created if needed")
     day = write_dock_day(out, seed=1 if seed is None else seed, hours=1.0 if hours is None else hours)
     say(f"{len(day.reads):,} reads, {len(day.passages):,} passages at {len(day.site.gates)} gates")
-    say(f"  capture    {out / 'capture.jsonl'}")
-    say(f"  site file  {out / 'site.toml'}")
-    say(f"  truth      {out / 'truth_passages.csv'}")
-    say(f"next: tagtide replay {out / 'capture.jsonl'} --site {out / 'site.toml'} --data data")
+    _tell(out, out / "capture.jsonl")

@@ -22,6 +22,7 @@ from simulators.catalogue import CATALOGUE, COMPANY_PREFIX
 from simulators.gate.motion import Path as Way
 from simulators.gate.motion import draw_path
 from simulators.gate.physics import GateLaw, draw_gate, hear
+from simulators.output import clear_truth
 from simulators.publishers.sent import microsecond_text
 from simulators.site_toml import site_toml
 
@@ -59,6 +60,7 @@ def write_dock_day(folder: Path, *, seed: int, hours: float) -> DockDay:
     """
     day = simulate_dock_day(seed=seed, hours=hours)
     folder.mkdir(parents=True, exist_ok=True)
+    clear_truth(folder)
     (folder / "site.toml").write_text(site_toml(day.site, comment=f"Simulated gates, seed {seed}"), "utf-8")
     with (folder / "capture.jsonl").open("wb") as stream:
         stream.writelines(format_line(publication) for publication in publications(day))

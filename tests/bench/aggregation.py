@@ -7,14 +7,9 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-import pyarrow as pa
-
 from analytics.evaluation.aggregations import AggregationScore, compare_aggregations, read_true_aggregations
-from analytics.evaluation.ours import with_end
-from analytics.pipeline import SitePipeline
-from analytics.schemas import AGGREGATIONS
-from analytics.steps.aggregation import AggregationStep
-from analytics.steps.location import LocationStep
+from analytics.evaluation.day import AGGREGATIONS
+from analytics.evaluation.run import run_jobs
 from simulators.config import DayConfig, preset
 from tests.bench.stores import DEFAULT_FOLDER, day_folder, open_store
 
@@ -35,10 +30,8 @@ def main() -> None:
 def measure(config: DayConfig, folder: Path) -> tuple[AggregationScore, int]:
     """Run a day; return its score and how many rows of `aggregations` there were."""
     store = open_store(config, folder)
-    pipeline = SitePipeline(store.site, [LocationStep(), AggregationStep()])
-    outputs = [pipeline.process(chunk) for chunk in with_end(store.site, store.chunks)]
-    rows = pa.concat_tables([AGGREGATIONS.empty_table(), *(o["aggregations"] for o in outputs if "aggregations" in o)])
-    truth = read_true_aggregations(day_folder(config, folder) / "truth_aggregations.csv")
+    rows = run_jobs(store.site, store.chunks, ("aggregations",)).tables["aggregations"]
+    truth = read_true_aggregations(day_folder(config, folder) / AGGREGATIONS)
     return compare_aggregations(rows, truth, store.truth), rows.num_rows
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from analytics.evaluation.passages import score_of
 from analytics.gate.companions import BELONGS
 from analytics.gate.direction import Direction, estimate_directions, fit_gate
 from analytics.gate.passages import Passage, level_of_linear, split_passages
@@ -90,13 +91,10 @@ def main() -> None:
     labelled = read_sessions(folder)
     print(f"{len({one.session for one in labelled})} sessions, {len(labelled)} passages; by session left out")
     for name, found in judged(labelled).items():
-        wrong = Counter(
-            f"{one.direction} taken for {direction}"
-            for one, direction in zip(labelled, found, strict=True)
-            if one.direction != direction
-        )
-        right = 1 - wrong.total() / len(labelled)
-        print(f"{name:20}  {right:7.2%} right  {wrong.total():3} wrong  {dict(wrong.most_common())}")
+        pairs = Counter((str(one.direction), str(said)) for one, said in zip(labelled, found, strict=True))
+        score = score_of(pairs, rows=len(found))
+        wrong = {f"{one.direction} taken for {one.said}": one.count for one in score.said if one.said != one.direction}
+        print(f"{name:20}  {score.right_share or 0.0:7.2%} right  {score.told - score.right:3} wrong  {wrong}")
 
 
 if __name__ == "__main__":

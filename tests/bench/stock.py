@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 from deltalake import DeltaTable
 from rich.console import Console
-from rich.table import Table
 
-from analytics.evaluation.stock import StockScore, compare_stock, read_true_stock
+from analytics.evaluation.day_tables import stock_table
+from analytics.evaluation.stock import compare_stock, read_true_stock
 from analytics.schemas import INVENTORY
 from analytics.step import Arrived
 from analytics.steps.inventory import InventoryStep
@@ -27,8 +27,6 @@ from devices.site.model import Site
 from simulators.config import DayConfig
 from tests.bench.stock_days import SETS, TABLES, open_day
 from tests.bench.stock_zones import untagged_held, zones_held
-
-_COLUMNS = ("rows", "held", "above", "below", "bias", "|error|", "width", "accuracy", "true accuracy")
 
 
 def main() -> None:
@@ -73,26 +71,7 @@ def _of_folder(day: Path, *, again: bool) -> tuple[pa.Table, pa.Table]:
 
 
 def _print(days: Sequence[tuple[str, pa.Table, pa.Table]]) -> None:
-    table = Table(title="on-hand estimates beside the truth; units per GTIN")
-    for column in ("day", *_COLUMNS):
-        table.add_column(column, justify="right")
-    scores = [(name, compare_stock(rows, truth)) for name, rows, truth in days]
-    for name, score in scores:
-        table.add_row(name, *(_cells(score) if score is not None else ["-"] * len(_COLUMNS)))
-    known = [score for _, score in scores if score is not None]
-    rows = sum(score.rows for score in known)
-    if rows:
-        held = sum(score.held_share * score.rows for score in known) / rows
-        table.add_row("together", str(rows), f"{held:.1%}")
-    Console(width=130).print(table)
-
-
-def _cells(score: StockScore) -> list[str]:
-    shares = [f"{share:.1%}" for share in (score.held_share, score.above_share, score.below_share)]
-    units = [f"{value:+.2f}" for value in (score.bias_units,)]
-    units += [f"{value:.2f}" for value in (score.error_units, score.width_units)]
-    books = ["-" if value is None else f"{value:.1%}" for value in (score.estimated_accuracy, score.true_accuracy)]
-    return [str(score.rows), *shares, *units, *books]
+    Console(width=130).print(stock_table([(name, compare_stock(rows, truth)) for name, rows, truth in days]))
 
 
 def landed(day: Path, name: str) -> pa.Table:

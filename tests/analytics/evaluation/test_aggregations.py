@@ -6,13 +6,10 @@ import pyarrow as pa
 import pytest
 
 from analytics.evaluation.aggregations import TRUE_AGGREGATIONS, compare_aggregations, read_true_aggregations
-from analytics.evaluation.ours import with_end
-from analytics.pipeline import SitePipeline
+from analytics.evaluation.run import run_jobs
 from analytics.query import ask, connect
 from analytics.schemas import AGGREGATIONS
-from analytics.steps.aggregation import AggregationStep
 from analytics.steps.derived import table_of
-from analytics.steps.location import LocationStep
 from analytics.truth import TRUTH, TruthError, read_truth
 from deploy.capture_chunks import capture_chunks
 from devices.site import load_site
@@ -98,11 +95,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_from_the_air_to_the_table(day: Path) -> None:
     site = load_site(day / "site.toml")
-    pipeline = SitePipeline(site, [LocationStep(), AggregationStep()])
-    outputs = [pipeline.process(chunk) for chunk in with_end(site, capture_chunks(day / "capture.jsonl", [site]))]
-    rows = pa.concat_tables(
-        [AGGREGATIONS.empty_table(), *(one["aggregations"] for one in outputs if "aggregations" in one)]
-    )
+    rows = run_jobs(site, capture_chunks(day / "capture.jsonl", [site]), ("aggregations",)).tables["aggregations"]
     truth = read_true_aggregations(day / "truth_aggregations.csv")
     found = compare_aggregations(rows, truth, read_truth(day / "truth.csv"))
     pairs = set(zip(truth["parent_epc_hex"].to_pylist(), truth["child_epc_hex"].to_pylist(), strict=True))

@@ -13,12 +13,13 @@ import pyarrow.compute as pc
 from analytics.baselines import BASELINES
 from analytics.evaluation import OURS, OURS_IN_HINDSIGHT, Frame, Score, Timeline, score
 from analytics.evaluation.ours import stays_as_said, stays_in_hindsight
+from analytics.evaluation.run import run_jobs
 from analytics.evaluation.sensitivity import SENSITIVITIES
 from analytics.evaluation.stock import StockScore, compare_stock, read_true_stock
 from simulators.config import DayConfig
 from simulators.observer import Observation, Precision, observe
 from simulators.scenarios import Scenario
-from tests.bench.accuracy.estimators import THRESHOLDS, observed_stays, run_ours, settings
+from tests.bench.accuracy.estimators import THRESHOLDS, observed_stays, settings
 from tests.bench.stores import day_folder, fingerprint, open_store
 from tests.shared_data import REPOSITORY
 
@@ -99,9 +100,9 @@ def compare(
     tell("simulating")
     store = open_store(config, folder)
     tell("running ours")
-    ours = run_ours(store.site, store.chunks, SENSITIVITIES)
-    said = stays_as_said(ours.locations, store.site)
-    stays = {OURS: said, OURS_IN_HINDSIGHT: stays_in_hindsight(ours.locations)}
+    ours = run_jobs(store.site, store.chunks, ("locations", "inventory"), sensitivities=SENSITIVITIES)
+    said = stays_as_said(ours.tables["locations"], store.site)
+    stays = {OURS: said, OURS_IN_HINDSIGHT: stays_in_hindsight(ours.tables["locations"])}
     for name, estimator in BASELINES.items():
         tell(f"running {name}")
         stays[name] = estimator(ours.reads, store.site)
@@ -136,7 +137,7 @@ def compare(
                 _point(name, f"held until {threshold:g}", score(name, own_truth, observed_stays(seen, threshold)))
                 for threshold in ((0.0, *THRESHOLDS) if sampled[0].moves.true else ())
             ]
-    stock = compare_stock(ours.inventory, read_true_stock(day_folder(config, folder) / "truth_stock.csv"))
+    stock = compare_stock(ours.tables["inventory"], read_true_stock(day_folder(config, folder) / "truth_stock.csv"))
     return Comparison(
         label=scenario.label if seed is None else f"{scenario.label}, seed {seed}",
         about=scenario.about,

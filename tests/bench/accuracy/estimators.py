@@ -1,10 +1,8 @@
 """What is compared: our answers, the baselines' and the ideal observer's, all as stays, at one setting or at many."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
@@ -13,21 +11,9 @@ import pyarrow as pa
 
 from analytics.baselines import edgex_stays, strongest_in_window
 from analytics.baselines.edgex import DEFAULT, GARMENT, MobilityParameters
-from analytics.evaluation.ours import READ_COLUMNS, with_end
-from analytics.evaluation.sensitivity import Turned
-from analytics.schemas import INVENTORY, LOCATIONS
 from analytics.stays import STAYS
-from analytics.steps.arrival import ArrivalStep
-from analytics.steps.inventory import InventoryStep
-from analytics.steps.location import LocationStep
-from analytics.steps.shelf import ShelfStep
-from devices.chunk import Chunk
-from devices.schemas import READS
 from devices.site.model import Site
 from simulators.observer import Observation
-
-if TYPE_CHECKING:
-    from analytics.step import Step
 
 THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 0.9999)
 """How sure the ideal observer has to be of another zone before a move is reported."""
@@ -38,49 +24,6 @@ HOLD_OFFS_MS = (500, 2_000, 5_000, 10_000, 20_000, 30_000, 60_000)
 EDGEX_THRESHOLDS_DB = (3.0, 6.0)
 
 Estimator = Callable[[pa.Table, Site], pa.Table]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OurRun:
-    """What our steps made of a day."""
-
-    reads: pa.Table
-    """Corrected reads without repeats: what every other estimator gets."""
-    locations: pa.Table
-    """Rows of `locations`, in the order in which they came out."""
-    inventory: pa.Table
-    """Rows of `inventory`."""
-    turned: Mapping[float, pa.Table]
-    """Rows of `locations` at other sensitivities to moves, by sensitivity."""
-
-
-def run_ours(site: Site, chunks: Iterable[Chunk], sensitivities: Iterable[float] = ()) -> OurRun:
-    """Run arrival, location, shelves and inventory over a day, as the pipeline does; location at other settings too."""
-    turned = Turned(site, sensitivities)
-    arrival = ArrivalStep()
-    steps: list[Step[Any]] = [LocationStep(), ShelfStep(), InventoryStep()]
-    arrival_state = arrival.initial(site)
-    states = [step.initial(site) for step in steps]
-    reads: list[pa.Table] = []
-    rows: dict[str, list[pa.Table]] = {"locations": [], "inventory": []}
-    for chunk in with_end(site, chunks):
-        arrival_state, arrived = arrival.step(arrival_state, chunk, site)
-        if "reads" in arrived.batches:
-            reads.append(pa.Table.from_batches([arrived.batches["reads"].select(list(READ_COLUMNS))]))
-        turned.take(arrived)
-        derived = dict(arrived.derived)
-        for place, step in enumerate(steps):
-            states[place], outputs = step.step(states[place], replace(arrived, derived=derived), site)
-            for name, table in outputs.items():
-                derived[name] = pa.concat_tables([derived[name], table]) if name in derived else table
-                if name in rows:
-                    rows[name].append(table)
-    return OurRun(
-        reads=pa.concat_tables([pa.table(READS.empty_table().select(list(READ_COLUMNS))), *reads]),
-        locations=pa.concat_tables([LOCATIONS.empty_table(), *rows["locations"]]),
-        inventory=pa.concat_tables([INVENTORY.empty_table(), *rows["inventory"]]),
-        turned=turned.locations(),
-    )
 
 
 def settings() -> dict[str, dict[str, Estimator]]:

@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from analytics.evaluation import Frame, Timeline, score
+from analytics.evaluation.run import run_jobs
 from simulators.observer import Precision, observe
 from simulators.scenarios import SCENARIOS, ScenarioSet
 from tests.bench.accuracy.compare import draw_items, truth_of
-from tests.bench.accuracy.estimators import observed_stays, run_ours
+from tests.bench.accuracy.estimators import observed_stays
 from tests.bench.stores import DEFAULT_FOLDER, open_store
 
 WAYS = {
@@ -40,7 +41,7 @@ def main() -> None:
         SCENARIOS[ScenarioSet.TUNING][options.scenario].config, hours=options.hours
     )  # fmt: skip
     store = open_store(config, options.folder)
-    reads = run_ours(store.site, store.chunks).reads
+    reads = run_jobs(store.site, store.chunks).reads
     whole = Frame.of(store.site, store.truth)
     epcs = draw_items(whole.items.to_pylist(), options.items)
     own = truth_of(store.truth, epcs)

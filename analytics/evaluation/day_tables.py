@@ -1,0 +1,146 @@
+"""What is scored beside location, as tables for a terminal."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.table import Table
+
+from analytics.evaluation.aggregations import AggregationScore
+from analytics.evaluation.confidence import ConfidenceBin
+from analytics.evaluation.counts import CountScore
+from analytics.evaluation.day import DayReport
+from analytics.evaluation.passages import NOTHING, PassageScore
+from analytics.evaluation.stock import StockScore
+
+_STOCK_COLUMNS = ("rows", "held", "above", "below", "bias", "|error|", "width", "accuracy", "true accuracy")
+
+
+def day_tables(report: DayReport, *, detail: bool = False) -> Iterator[Table]:
+    """Yield the tables of everything but location that was scored.
+
+    Args:
+        report: What was scored.
+        detail: Whether stated probabilities are laid beside what was right, too.
+    """
+    if report.passages:
+        yield passage_table(report.passages)
+        if detail:
+            yield confidence_table("passages: confidence, and how often right", report.passages.bins)
+    if report.aggregations:
+        yield aggregation_table(report.aggregations)
+    if report.counts:
+        yield count_table(report.counts)
+        yield confidence_table("not heard: said to be gone, and gone", report.counts.missing)
+    if report.stock:
+        yield stock_table([(report.site, report.stock)])
+
+
+def passage_table(score: PassageScore) -> Table:
+    """Return a row a direction: what was said of passages that truly did that."""
+    delay = f"known {_seconds(score.delay_s_median)} after the last read (median), {_seconds(score.delay_s_p95)} (p95)"
+    directions = sorted({one.direction for one in score.said})
+    said = [*sorted({one.said for one in score.said} - {NOTHING}), NOTHING]
+    table = Table(
+        title=f"passages at gates: {score.true} truly, {score.told} told ({_percent(score.told_share)}), "
+        f"{_percent(score.right_share)} of them right; {score.rows} rows, {score.unfounded} of them unfounded;\n"
+        f"{delay}; calibration error {_number(score.calibration_error, 3)}",
+        title_justify="left",
+    )
+    table.add_column("what they did")
+    for name in ("told", "right", *(f"said {name}" for name in said)):
+        table.add_column(name, justify="right")
+    count = {(one.direction, one.said): one.count for one in score.said}
+    for direction in directions:
+        right, told = score.of(direction)
+        cells = [str(count.get((direction, name), "-")) for name in said]
+        table.add_row(direction, str(told), _percent(right / told if told else None), *cells)
+    return table
+
+
+def aggregation_table(score: AggregationScore) -> Table:
+    """Return a row a measure."""
+    table = Table(
+        title=f"what is in what: {score.true_pairs} pairs truly, {score.movable_pairs} of them moved together, "
+        f"{score.said_pairs} said",
+        title_justify="left",
+    )
+    table.add_column("measure")
+    table.add_column("as said", justify="right")
+    table.add_column("in hindsight", justify="right")
+    in_hindsight = (score.precision_in_hindsight, score.recall_after_move_in_hindsight)
+    for name, now, then in (
+        ("precision, of pair-time", _percent(score.precision), _percent(in_hindsight[0])),
+        ("recall after the first move", _percent(score.recall_after_move), _percent(in_hindsight[1])),
+        ("recall", _percent(score.recall), "-"),
+        ("found, of pairs that moved", _percent(score.found_share), "-"),
+        ("delay of an end, median", _seconds(score.end_delay_s_median), "-"),
+        ("delay of an end, p95", _seconds(score.end_delay_s_p95), "-"),
+        ("Brier score of confidence", _number(score.brier, 3), "-"),
+    ):
+        table.add_row(name, now, then)
+    return table
+
+
+def count_table(score: CountScore) -> Table:
+    """Return a row a pass."""
+    table = Table(
+        title=f"counting passes: {_percent(score.held_share)} of the totals' intervals hold the truth",
+        title_justify="left",
+    )
+    columns = ("pass", "heard", "recall", "true recall", "total", "there", "one more adds", "and added")
+    for column in columns:
+        table.add_column(column, justify="left" if column == "pass" else "right")
+    for one in score.passes:
+        table.add_row(
+            one.name,
+            str(one.heard),
+            _percent(one.recall),
+            _percent(one.true_recall),
+            f"{one.estimate:.1f} ({one.estimate_low:.0f} to {one.estimate_high:.0f})",
+            str(one.there),
+            _number(one.further, 1),
+            "-" if one.further_true is None else str(one.further_true),
+        )
+    return table
+
+
+def confidence_table(title: str, bins: Iterable[ConfidenceBin]) -> Table:
+    """Return a row a bin: the mean of what was said, and how often it was right."""
+    table = Table(title=title, title_justify="left")
+    for column in ("said", "how many", "mean", "true"):
+        table.add_column(column, justify="right")
+    for one in bins:
+        table.add_row(f"{one.low:g} to {one.high:g}", str(one.count), f"{one.said_mean:.3f}", f"{one.right_share:.3f}")
+    return table
+
+
+def stock_table(days: Sequence[tuple[str, StockScore | None]]) -> Table:
+    """Return a row a day, and one for all where there are several."""
+    table = Table(title="on-hand estimates beside the truth; units per GTIN", title_justify="left")
+    table.add_column("day")
+    for column in _STOCK_COLUMNS:
+        table.add_column(column, justify="right")
+    for name, score in days:
+        table.add_row(name, *(_stock_cells(score) if score is not None else ["-"] * len(_STOCK_COLUMNS)))
+    known = [score for _, score in days if score is not None]
+    if len(days) > 1 and known:
+        rows = sum(score.rows for score in known)
+        table.add_row("together", str(rows), _percent(sum(score.held_share * score.rows for score in known) / rows))
+    return table
+
+
+def _stock_cells(score: StockScore) -> list[str]:
+    shares = [_percent(share) for share in (score.held_share, score.above_share, score.below_share)]
+    units = [f"{score.bias_units:+.2f}", f"{score.error_units:.2f}", f"{score.width_units:.2f}"]
+    return [str(score.rows), *shares, *units, _percent(score.estimated_accuracy), _percent(score.true_accuracy)]
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} s"
