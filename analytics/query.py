@@ -194,12 +194,11 @@ def ask(connection: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[s
     name = query.strip()
     if not _NAME.fullmatch(name):
         return _run(connection, query, given)
-    from analytics.questions import ALL, load_questions
+    from analytics.questions import ALL, find_question, load_questions
 
-    questions = load_questions()
-    question = questions.get(name)
+    question = find_question(name)
     if question is None:
-        raise _no_question(name, list(questions))
+        raise _no_question(name, list(load_questions()))
     if unknown := sorted(given.keys() - question.parameters.keys()):
         raise QuestionError(
             f'question "{name}" has no parameter "{unknown[0]}"{did_you_mean(unknown[0], question.parameters)}',

@@ -5,13 +5,15 @@ A file is a header and one DuckDB SELECT over the views of `analytics.query`:
 ```sql
 -- What is in this zone now?
 -- More lines that say what the answer's rows and columns mean.
+-- formerly: an-older-name
 -- parameters:
 -- $zone: zone identifier (default: all)
 
 SELECT ...
 ```
 
-The first line is the question. `-- parameters: none` stands where there are none. Every parameter has a default, so
+The first line is the question. `-- formerly:` stands where a question once had other names, under which it still can be
+asked. `-- parameters: none` stands where there are none. Every parameter has a default, so
 that a question runs by its name alone; `all` is null, and anything else is given to the SQL as text, as values from a
 command line are: the SQL casts them.
 
@@ -30,6 +32,7 @@ from devices.errors import QuestionError
 ALL = "all"
 """Default that stands for null: no restriction."""
 
+_FORMERLY = "formerly:"
 _NAME = re.compile(r"[a-z]+(-[a-z]+)*")
 _PARAMETER = re.compile(r"\$([a-z][a-z_]*): (\S.*) \(default: (\S.*)\)")
 _USED = re.compile(r"\$([A-Za-z_]\w*)")
@@ -52,6 +55,8 @@ class Question:
     """What each parameter is, by name."""
     sql: str
     """The SELECT, without the header."""
+    formerly: tuple[str, ...] = ()
+    """Names that it once had, under which it still answers."""
 
 
 @cache
@@ -73,6 +78,12 @@ def load_questions() -> Mapping[str, Question]:
     return {name: parse_question(name, text) for name, text in found}
 
 
+def find_question(name: str) -> Question | None:
+    """Return the question of a name, or one that once had it."""
+    known = load_questions()
+    return known.get(name) or next((question for question in known.values() if name in question.formerly), None)
+
+
 def parse_question(name: str, text: str) -> Question:
     """Read one question from the text of its file.
 
@@ -92,16 +103,18 @@ def parse_question(name: str, text: str) -> Question:
     marker = next((number for number, line in enumerate(header) if line.startswith("parameters:")), None)
     if marker is None:
         raise _broken(name, len(header), "the header has no line `-- parameters:` (or `-- parameters: none`)")
+    former = [line for line in header[1:marker] if line.startswith(_FORMERLY)]
     defaults, meanings = _parameters(name, header, marker)
     sql = "\n".join(lines[len(header) :]).strip()
     _check_sql(name, sql, defaults)
     return Question(
         name=name,
         title=header[0],
-        description=" ".join(line for line in header[1:marker] if line),
+        description=" ".join(line for line in header[1:marker] if line and line not in former),
         parameters=defaults,
         parameter_meanings=meanings,
         sql=sql,
+        formerly=tuple(old for line in former for old in line.removeprefix(_FORMERLY).split()),
     )
 
 

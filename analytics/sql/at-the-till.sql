@@ -1,7 +1,7 @@
 -- What is at the tills now?
--- One row per item, newest first. `state`: `sold` (its EPC was booked as sold), `maybe sold` (a till booked units of its
--- GTIN without naming EPCs since it came, `sales_without_epc_units` of them), `waiting`, or `left behind` where it has been
--- there for `$minutes` or more without a sale.
+-- One row per item, newest first. `state`: `sold` (its EPC was booked as sold), `maybe sold` (a till booked units of
+-- its GTIN without naming EPCs since it came, `sales_without_epc_units` of them), `waiting`, or `left behind` where
+-- it has been there for `$minutes` or more without a sale.
 -- parameters:
 -- $minutes: after how long an unsold item counts as left behind (default: 20)
 -- $zone: zone identifier (default: all)

@@ -1,8 +1,8 @@
 -- What of a delivery came in through the gates?
 -- One row per delivery document and GTIN, newest first: units announced and booked, and items that went in through a
--- gate, `$hours` or less after the announcement: of an announcement that names EPCs those items, otherwise items of its
--- GTIN, each counted for the last announcement of its GTIN before it came. `missing_units` were announced and not heard.
--- Sites without a gate have no rows.
+-- gate, `$hours` or less after the announcement: of an announcement that names EPCs those items, otherwise items of
+-- its GTIN, each counted for the last announcement of its GTIN before it came. `missing_units` were announced and not
+-- heard. Sites without a gate have no rows.
 -- parameters:
 -- $document: delivery document, or part of its name (default: all)
 -- $gtin: GTIN-14 (default: all)
@@ -56,7 +56,13 @@ matched AS (
     ) = 1
 ),
 heard AS (
-    SELECT site, business_transaction, gtin, count(*) AS heard_units, min(came_time) AS first_time, max(came_time) AS last_time
+    SELECT
+        site,
+        business_transaction,
+        gtin,
+        count(*) AS heard_units,
+        min(came_time) AS first_time,
+        max(came_time) AS last_time
     FROM matched
     GROUP BY site, business_transaction, gtin
 )

@@ -1,8 +1,8 @@
--- Which items left through an exit without being sold?
+-- Which items left through an exit zone without being sold?
 -- One row per item whose last stay was in an exit zone and led nowhere, the unexplained ones first, then the newest.
 -- Items whose EPC was booked as sold or transferred out, and not as returned before, are left out. Where a till named
--- only the GTIN, the row says `maybe sold` and how many units were booked so, from `$minutes` before the exit to
--- 5 minutes after it. `alerted` says whether the inventory job raised its alert `exit_without_sale`, which lets each
+-- only the GTIN, the row says `maybe sold` and how many units were booked so, from `$minutes` before the exit to 5
+-- minutes after it. `alerted` says whether the inventory job raised its alert `exit_without_sale`, which lets each
 -- such sale excuse one exit.
 -- parameters:
 -- $minutes: how long before its exit an item may have been paid for (default: 120)

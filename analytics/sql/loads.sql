@@ -1,8 +1,8 @@
 -- Which loads went through the gates, and with what?
--- One row per load, newest first: what was at a gate together. `direction` is that of most of its items; `others` went
--- another way, such as a box that stood beside the gate. `documents` are those nearest in time that announced or booked
--- its items, by EPC where they name one, else by GTIN. Loads that did not go through are left out unless `$direction`
--- asks for them.
+-- One row per load, newest first: what was at a gate together. `direction` is that of most of its items; `others`
+-- went another way, such as a box that stood beside the gate. `documents` are those nearest in time that announced or
+-- booked its items, by EPC where they name one, else by GTIN. Loads that did not go through are left out unless
+-- `$direction` asks for them.
 -- parameters:
 -- $direction: inbound, outbound, returned, passed_by or static; all is the first three (default: all)
 -- $gate: gate identifier (default: all)

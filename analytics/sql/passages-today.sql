@@ -1,6 +1,6 @@
--- What went through the gates today?
--- One row per gate and direction: items, loads, and how sure their directions are. A day is a trading day: it begins at
--- midnight at the site. `items` are distinct; one that went in and out counts in both directions. Passages whose
+-- What went through the gates today, and which way?
+-- One row per gate and direction: items, loads, and how sure their directions are. A day is a trading day: it begins
+-- at midnight at the site. `items` are distinct; one that went in and out counts in both directions. Passages whose
 -- direction is less sure than `$confidence` are counted in `doubtful` only.
 -- parameters:
 -- $day: trading day, YYYY-MM-DD; all is the newest (default: all)

@@ -1,8 +1,9 @@
 -- Did the deliveries bring what was announced, and were they booked right?
--- One row per delivery document and GTIN, newest first: units announced (`expected`), booked (`receipt`) and seen. Seen
--- are items first located on the site within `$hours` after the announcement: of an announcement that names EPCs those
--- items, otherwise items of its GTIN, each counted for the last announcement of its GTIN before it came. Where antennas
--- watch a receiving zone, these must have been located there too. Goods booked without an announcement have no figure.
+-- One row per delivery document and GTIN, newest first: units announced (`expected`), booked (`receipt`) and seen.
+-- Seen are items first located on the site within `$hours` after the announcement: of an announcement that names EPCs
+-- those items, otherwise items of its GTIN, each counted for the last announcement of its GTIN before it came. Where
+-- antennas watch a receiving zone, these must have been located there too. Goods booked without an announcement have
+-- no figure.
 -- parameters:
 -- $document: delivery document, or part of its name (default: all)
 -- $gtin: GTIN-14 (default: all)

@@ -1,8 +1,8 @@
 -- What did the site teach about its radio?
 -- One row per antenna and parameter of the law in force, what differs most from where it began first. An antenna is
--- named `reader:port`; a reader stands for all of its antennas, and no antenna for the whole site. `prior_value` is what
--- was taken before the site taught anything: physics and the site file, or a calibration. `value` lies within two
--- `spread`s of the truth, as far as the model is right. `laws` is how many laws were in force so far.
+-- named `reader:port`; a reader stands for all of its antennas, and no antenna for the whole site. `prior_value` is
+-- what was taken before the site taught anything: physics and the site file, or a calibration. `value` lies within
+-- two `spread`s of the truth, as far as the model is right. `laws` is how many laws were in force so far.
 -- parameters:
 -- $antenna: antenna, as `reader:port` (default: all)
 -- $parameter: parameter, such as offset_db (default: all)

@@ -69,11 +69,21 @@ def sql(
 
     given = dict(_pair(text) for text in parameters or [])
     answer = ask(connect(data), query, given)
+    _tell_new_name(query.strip())
     if style is Format.TABLE:
         print_answer(AnswerConsole(), answer)
         return
     for part in csv_parts(answer) if style is Format.CSV else json_parts(answer):
         put(part)
+
+
+def _tell_new_name(name: str) -> None:
+    """Say so where a question was asked by a name that it once had."""
+    from analytics.questions import find_question
+
+    question = find_question(name)
+    if question is not None and question.name != name:
+        say(f"{name} is called {question.name} now: {question.title}", label="note")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -92,7 +102,7 @@ def questions(
     tagtide questions where-is
     ```
     """
-    from analytics.questions import load_questions
+    from analytics.questions import find_question, load_questions
 
     known = load_questions()
     if name is None:
@@ -108,11 +118,12 @@ def questions(
             console.width = PIPED_WIDTH
         console.print(table)
         return
-    if name not in known:
+    question = find_question(name)
+    if question is None:
         raise QuestionError(f'there is no question "{name}"{did_you_mean(name, known)}', hint="tagtide questions")
-    question = known[name]
     console = AnswerConsole()
     lines = [question.title, question.description] if question.description else [question.title]
+    lines += [f"Name: {question.name}, formerly {', '.join(question.formerly)}."] if question.formerly else []
     lines += [
         f"  --param {parameter}=...  {question.parameter_meanings[parameter]} (default: {default or 'all'})"
         for parameter, default in question.parameters.items()

@@ -12,9 +12,10 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+import analytics
 from analytics.lake import Lake
-from analytics.query import SITE_VIEWS, ask, connect, create_views
-from analytics.questions import Question, load_questions, parse_question
+from analytics.query import SHARED_VIEWS, SITE_VIEWS, ask, connect, create_views
+from analytics.questions import Question, find_question, load_questions, parse_question
 from analytics.schemas import TABLES
 from devices.errors import QuestionError
 from devices.site.model import Site, Zone, ZoneKind
@@ -286,7 +287,7 @@ CASES: dict[str, list[Case]] = {
             ],
         ),
     ],
-    "gate-passages": [
+    "seen-at-antennas": [
         Case(
             columns="reader antenna zone epc_hex passage first_time last_time duration_seconds reads air_reads"
             " rssi_dbm_peak",
@@ -377,7 +378,7 @@ CASES: dict[str, list[Case]] = {
         ),
         Case(parameters={"document": "ASN-3", "confidence": "0.9"}, columns="heard_units", rows=[(1,)]),
     ],
-    "left-without-sale": [
+    "gate-exits-without-sale": [
         Case(
             columns="left_time gate gate_kind epc_hex gtin sales_without_epc_units verdict",
             rows=[
@@ -406,7 +407,7 @@ CASES: dict[str, list[Case]] = {
         ),
         Case(parameters={"minutes": "180", "gtin": GLOVES}, columns="state", rows=[("waiting",)]),
     ],
-    "counts": [
+    "counting-passes": [
         Case(
             columns="pass from_time passes seen_quantity estimate recall further_quantity missing_quantity",
             rows=[
@@ -416,7 +417,7 @@ CASES: dict[str, list[Case]] = {
         ),
         Case(parameters={"gtin": SHIRT}, columns="pass seen_quantity further_quantity", rows=[("hand-1", 5, None)]),
     ],
-    "surely-missing": [
+    "missing-by-count": [
         Case(
             columns="epc_hex gtin last_zone missing_probability pass", rows=[("AA05", SHIRT, "floor.a", 0.99, "hand-2")]
         ),
@@ -583,7 +584,7 @@ def test_passages_against_a_loop() -> None:
             ]
             rows = [read(second_of(second), reader, antenna, tag * 4) for second, reader, antenna, tag in seen]
             connection.register("_reads", pa.Table.from_pylist(rows, schema=TABLES["reads"]))
-            answer = ask(connection, "gate-passages").to_pylist()
+            answer = ask(connection, "seen-at-antennas").to_pylist()
             found = [(row["first_time"], row["last_time"], row["reads"]) for row in answer]
             assert sorted(found) == sorted(loop_over(seen)), f"seed {seed}"
 
@@ -638,6 +639,8 @@ def test_header_is_read() -> None:
         parameter_meanings={"zone": "zone identifier", "minutes": "how long"},
         sql="SELECT 1 WHERE $zone::VARCHAR IS NULL OR $minutes::DOUBLE > 1 -- $not_one",
     )
+    renamed = parse_question("what-is", GOOD.replace("-- parameters", "-- formerly: what-was what\n-- parameters"))
+    assert renamed == dataclasses.replace(question, formerly=("what-was", "what"))
     bare = parse_question("bare", "-- What?\n-- parameters: none\nSELECT '$5; really'")
     assert bare.parameters == {}
 
@@ -667,6 +670,27 @@ def test_broken_headers_are_refused(change: tuple[str, str], complaint: str) -> 
     assert caught.value.code == "question_file_invalid"
 
 
+def test_a_question_answers_to_its_old_names(store: duckdb.DuckDBPyConnection) -> None:
+    old = [name for question in QUESTIONS.values() for name in question.formerly]
+    assert len(old) == len(set(old))
+    assert not set(old) & QUESTIONS.keys()
+    assert ask(store, "gate-passages").equals(ask(store, "seen-at-antennas"))
+    assert find_question("nothing-like-it") is None
+
+
+def test_no_question_is_called_like_a_table() -> None:
+    assert not QUESTIONS.keys() & {*TABLES, *SITE_VIEWS, *SHARED_VIEWS}
+
+
+def test_headers_fit_a_screen() -> None:
+    folder = Path(analytics.__file__).parent / "sql"
+    for name, question in QUESTIONS.items():
+        lines = (folder / f"{name}.sql").read_text(encoding="utf-8").splitlines()
+        assert all(len(line) < 120 for line in lines if line.startswith("--")), name
+        assert len(question.title) <= 80, "the list has it in one line"
+        assert question.description, "an answer's columns are explained"
+
+
 @pytest.mark.parametrize("name", ["What", "what_is", "what-", "", "what is"])
 def test_names_are_kebab_case(name: str) -> None:
     with pytest.raises(QuestionError, match="kebab"):
@@ -675,7 +699,7 @@ def test_names_are_kebab_case(name: str) -> None:
 
 def test_a_bad_value_is_a_question_error(store: duckdb.DuckDBPyConnection) -> None:
     with pytest.raises(QuestionError):
-        ask(store, "gate-passages", {"gap_seconds": "twenty"})
+        ask(store, "seen-at-antennas", {"gap_seconds": "twenty"})
 
 
 @pytest.mark.parametrize(

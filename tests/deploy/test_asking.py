@@ -20,6 +20,14 @@ def test_every_question_fits_a_pipe(stored: Path, name: str) -> None:
     assert len({len(line) for line in ended.out.splitlines()}) == 1, "a row of the table is one line"
 
 
+def test_an_old_name_answers_and_says_the_new_one(stored: Path) -> None:
+    ended = tagtide("sql", "--data", stored, "gate-passages", "--format", "csv")
+    assert ended.out == tagtide("sql", "--data", stored, "seen-at-antennas", "--format", "csv").out
+    assert "gate-passages is called seen-at-antennas now" in ended.err
+    explained = tagtide("questions", "gate-passages").out
+    assert "Name: seen-at-antennas, formerly gate-passages." in explained
+
+
 @pytest.mark.parametrize("name", ["where-is", "rejects-by-reason"])
 def test_every_format_says_the_same(stored: Path, name: str) -> None:
     printed = {style: tagtide("sql", "--data", stored, name, "--format", style) for style in ("table", "csv", "json")}

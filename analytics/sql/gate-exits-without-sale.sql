@@ -1,8 +1,9 @@
 -- What went out through a gate without a sale?
 -- One row per item whose last passage of a gate that leads off the site was outbound, and which has not been located
--- since; the surest losses first. Items whose EPC was booked as sold or transferred out are left out. Where a till named
--- only the GTIN, the row says `maybe sold` and how many units were booked so, from `$minutes` before the passage to 5
--- minutes after it. exits-without-sale asks the same of stays in exit zones, for exits without a gate.
+-- since; the surest losses first. Items whose EPC was booked as sold or transferred out are left out. Where a till
+-- named only the GTIN, the row says `maybe sold` and how many units were booked so, from `$minutes` before the
+-- passage to 5 minutes after it. exits-without-sale asks the same of stays in exit zones, for exits without a gate.
+-- formerly: left-without-sale
 -- parameters:
 -- $confidence: least probability that it went out (default: 0.8)
 -- $minutes: how long before it went out an item may have been paid for (default: 120)

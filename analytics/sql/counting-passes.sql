@@ -1,8 +1,10 @@
 -- How good was each counting pass, and what would one more add?
 -- One row per pass of a handheld reader, newest first. `seen_quantity` items were heard; with the passes of the same
--- count before it (`passes`, itself included) and the fixed readers, `estimate` are there that can be heard at all, with
--- a 90 % interval. `recall` is the share of them that this pass heard, `further_quantity` what one more pass as good
--- is expected to add, and `missing_quantity` how many of the expected items are gone. With a GTIN, of that alone.
+-- count before it (`passes`, itself included) and the fixed readers, `estimate` are there that can be heard at all,
+-- with a 90 % interval. `recall` is the share of them that this pass heard, `further_quantity` what one more pass as
+-- good is expected to add, and `missing_quantity` how many of the expected items are gone. With a GTIN, of that
+-- alone.
+-- formerly: counts
 -- parameters:
 -- $gtin: GTIN-14, instead of all goods (default: all)
 -- $site: site identifier (default: all)

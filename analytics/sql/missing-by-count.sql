@@ -1,9 +1,11 @@
--- Which items did the last counting pass expect and not hear, and how surely are they gone?
--- One row per item that the newest pass which expected it did not hear, surest first. `missing_probability` follows from
--- the pass's recall, from passes of the same count that did not hear it either, and from whether fixed readers still hear
--- it. `last_zone` is where it was last located; empty where only handhelds have heard it. Items whose EPC was booked as
--- sold or transferred out are left out. A till that names only the GTIN cannot clear one item: `sales_without_epc_units`
--- are units of its GTIN booked so since an hour before it was last heard, each of which may explain one such row.
+-- Which items did the last counting pass not hear, and how surely are they gone?
+-- One row per item that the newest pass which expected it did not hear, surest first. `missing_probability` follows
+-- from the pass's recall, from passes of the same count that did not hear it either, and from whether fixed readers
+-- still hear it. `last_zone` is where it was last located; empty where only handhelds have heard it. Items whose EPC
+-- was booked as sold or transferred out are left out. A till that names only the GTIN cannot clear one item:
+-- `sales_without_epc_units` are units of its GTIN booked so since an hour before it was last heard, each of which may
+-- explain one such row.
+-- formerly: surely-missing
 -- parameters:
 -- $probability: least probability (default: 0.9)
 -- $site: site identifier (default: all)

@@ -1,6 +1,9 @@
--- Which tags were seen at which reader and antenna, and when?
--- One row per passage, in order of time: reads of one tag at one antenna without a pause longer than `$gap_seconds`.
--- `reads` are rows of the table, `air_reads` the reads on the air that the reader says they stand for.
+-- Which tags did each antenna see, and from when until when?
+-- One row per sighting, in order of time: reads of one tag at one antenna without a pause longer than `$gap_seconds`,
+-- at any antenna, not at gates alone: which way things went through a gate is in passages-today and the table
+-- `passages`. `reads` are rows of the table, `air_reads` the reads on the air that the reader says they stand for;
+-- `passage` numbers the sightings.
+-- formerly: gate-passages
 -- parameters:
 -- $reader: reader identifier (default: all)
 -- $antenna: antenna port (default: all)
