@@ -22,10 +22,12 @@ from ingest.mqtt_security import MqttSecurity
 from ingest.mqtt_url import MqttUrl
 
 QUIET_S = 1.5
-"""A broker that has delivered nothing for this long has nothing left: a queue is handed out within milliseconds."""
+"""A broker that has delivered nothing for this long, and nothing before it answers a question then, has nothing left: a
+queue is handed out within milliseconds, but a busy machine stands still for seconds."""
 _ANSWER_S = 15.0  # a broker that needs longer for one answer is as good as absent
 _IN_FLIGHT_MAX = 200  # of the probe's own publications without PUBACK
 _REFUSED = 128  # a SUBACK code from here on refuses
+_NOWHERE = "tagtide/doctor/nowhere"  # an MQTT topic that nobody has subscribed to
 _QOS0_SETTLE_S = 0.3  # publications at QoS 0 have no PUBACK to wait for
 
 
@@ -101,6 +103,7 @@ class Probe:
         self._client = client
         self._connected = threading.Event()
         self._subscribed = threading.Event()
+        self._unsubscribed = threading.Event()
         self._refused = ""
         self._failed = False
         self._last_s = time.monotonic()
@@ -108,6 +111,7 @@ class Probe:
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_subscribe = self._on_subscribe
+        client.on_unsubscribe = lambda *_: self._unsubscribed.set()
         client.on_message = self._on_message
 
     def connect(self, *, patient: bool = False) -> None:
@@ -152,8 +156,18 @@ class Probe:
     def await_numbers(self, count: int, *, quiet_s: float = QUIET_S) -> None:
         """Wait until so many different numbers have come, or nothing comes any more."""
         self._last_s = time.monotonic()
-        while len(self.numbers) < count and time.monotonic() - self._last_s < quiet_s:
+        while len(self.numbers) < count:
+            if time.monotonic() - (last_s := self._last_s) >= quiet_s:
+                self._ask()
+                if self._last_s == last_s:
+                    return
             time.sleep(0.02)
+
+    def _ask(self) -> None:
+        """Wait for an answer to a question that changes nothing: what was on its way before it comes first."""
+        self._unsubscribed.clear()
+        self._client.unsubscribe(_NOWHERE)
+        self._unsubscribed.wait(_ANSWER_S)
 
     def hold_acknowledgements(self) -> None:
         """From now on, acknowledge nothing that comes."""

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +13,12 @@ from typing import Any
 
 import pytest
 
+from deploy.doctor.mqtt_probe import Probe, connector
 from deploy.local_kafka import LocalKafka
 from deploy.local_mqtt import LocalBroker, free_port, mosquitto_executable
-from tests.brokers import eventually, mosquitto
+from ingest.mqtt_security import MqttSecurity
+from ingest.mqtt_url import parse_mqtt_url
+from tests.brokers import DEADLINE_S, eventually, mosquitto
 from tests.deploy.command_line import tagtide
 from tests.deploy.scene import SITE_TOML
 
@@ -91,6 +95,26 @@ def test_mosquitto_as_shipped_keeps_what_it_acknowledged_through_a_crash(
     assert {findings[check]["verdict"] for check in kept} == {"ok"}
     assert findings["devices.heard"]["verdict"] == "warning"  # nobody publishes here
     assert findings["host.permissions"]["verdict"] == "ok"
+
+
+def test_a_broker_that_stood_still_for_a_moment_is_not_taken_for_lossy(mosquitto: LocalBroker) -> None:
+    """As on a busy machine: it is quiet for longer than a queue takes, and then delivers."""
+    connect = connector(parse_mqtt_url(mosquitto.url), MqttSecurity())
+    probe, publisher = Probe(connect("probe", clean_session=True)), Probe(connect("publisher", clean_session=True))
+    for each in (probe, publisher):
+        each.connect()
+    probe.subscribe("numbers")
+    os.kill(mosquitto.pid, signal.SIGSTOP)
+    publishing = threading.Thread(target=publisher.publish, args=("numbers", range(100)))
+    publishing.start()
+    going_on = threading.Timer(1.0, os.kill, (mosquitto.pid, signal.SIGCONT))
+    going_on.start()
+    probe.await_numbers(100, quiet_s=0.2)
+    assert len(probe.numbers) == 100
+    for thread in (publishing, going_on):
+        thread.join(DEADLINE_S)
+    for each in (probe, publisher):
+        each.close()
 
 
 def test_a_broker_that_is_not_there_is_one_finding(tmp_path: Path) -> None:
