@@ -29,6 +29,7 @@ test: .venv/.ready ## Format, lint, strict types and every test, with real Mosqu
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
+	$(PY) -m tests.kernels
 	$(PY) -m pytest -q -m "not integration" -n $(JOBS)
 	$(PY) -m pytest -q -m integration
 
