@@ -18,8 +18,10 @@ from typing import Self
 
 from devices.errors import TagtideError
 
-START_TIMEOUT_S = 15.0
-"""amqtt takes about a second to import and listen; fifteen is a machine in trouble."""
+START_TIMEOUT_S = 60.0
+"""amqtt takes about a second to import and listen, on a machine with thirty other jobs half a minute."""
+
+_STOP_TIMEOUT_S = 30.0  # Mosquitto saves its sessions first; then SIGKILL
 
 _SHIPPED = Path(__file__).parent / "mosquitto" / "mosquitto.conf"
 
@@ -115,7 +117,7 @@ class LocalBroker:
             return
         self._process.terminate()
         try:
-            self._process.wait(5)
+            self._process.wait(_STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self.kill()
 

@@ -7,12 +7,25 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 _RESTART_S = 1.0  # pause before what ended by itself is started again; systemd's would be 2
 _LOOK_S = 0.1
 STOP_DEADLINE_S = 45.0
 """How long SIGTERM may take: `TimeoutStopSec` of the shipped unit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """A process that ended by itself."""
+
+    started_us: int
+    """When it had been started, microseconds since the epoch."""
+    at_us: int
+    """When that was seen."""
+    text: str
+    """Which process, and how it ended."""
 
 
 class Service:
@@ -30,10 +43,11 @@ class Service:
         """What it is called."""
         self.log = log
         """Where its output goes."""
-        self.ends: list[tuple[int, str]] = []
-        """When (us) and how it ended when nobody had asked for that."""
+        self.ends: list[End] = []
+        """What ended when nobody had asked for that."""
         self._command = list(command)
         self._process: subprocess.Popen[bytes] | None = None
+        self._started_us = 0
         self._wanted = False
         self._restart_at: float | None = None
         self._guard = threading.RLock()
@@ -47,6 +61,7 @@ class Service:
             self._wanted = True
             self._restart_at = None
             if self._process is None or self._process.poll() is not None:
+                self._started_us = time.time_ns() // 1000
                 with self.log.open("ab") as sink:
                     self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink)
 
@@ -100,7 +115,8 @@ class Service:
                     continue
                 now = time.monotonic()
                 if self._restart_at is None:
-                    self.ends.append((time.time_ns() // 1000, f"{self.name} ended with {self._process.returncode}"))
+                    text = f"{self.name} ended with {self._process.returncode}"
+                    self.ends.append(End(started_us=self._started_us, at_us=time.time_ns() // 1000, text=text))
                     self._restart_at = now + _RESTART_S
                 elif now >= self._restart_at:
                     self.start()

@@ -9,13 +9,15 @@ from pathlib import Path
 from deploy.kafka_libs import KafkaLibs
 from tests.chaos.comparison import Comparison, compare, landed, missing
 from tests.chaos.faults import Fault, Kind, available, do
+from tests.chaos.processes import End
 from tests.chaos.stack import Length, Stack, running
 
-_STUCK_S = 120.0
-"""Without any progress for so long, nothing will come any more. The longest pauses of ours are 30 s."""
+_STUCK_S = 300.0
+"""Without any progress for so long, nothing will come any more. The longest pauses of ours are 30 s; kernels that have
+to be compiled first take two minutes on a busy machine."""
 
-_STARTS_US = 10_000_000
-"""A daemon that was started just before a disk had room again may find it full as late as this."""
+_STARTS_US = 60_000_000
+"""A daemon that was started just before a disk had room again may say as late as this that it found it full."""
 
 _LOOK_S = 0.5
 """Between two looks at whether it is so: a look reads the lake."""
@@ -113,7 +115,7 @@ def run(plan: Plan, tell: Callable[[str], None]) -> Outcome:
             comparison=comparison,
             left_out={kind: reason for kind in plan.kinds if (reason := reasons[kind]) is not None},
             sessions_lost_told=stack.services[0].said().count("had forgotten our session"),
-            ends=[text for service in stack.services for text in _unasked(service.ends, faults)],
+            ends=[end.text for service in stack.services for end in _unasked(service.ends, faults)],
         )
     outcome.seconds = time.monotonic() - began
     outcome.problems = _problems(outcome)
@@ -190,17 +192,20 @@ def _await(stack: Stack, condition: Callable[[], bool], what: str) -> None:
         time.sleep(_LOOK_S)
 
 
-def _unasked(ends: Sequence[tuple[int, str]], faults: Sequence[Fault]) -> list[str]:
+def _unasked(ends: Sequence[End], faults: Sequence[Fault]) -> list[End]:
     """Return what ended without a signal of ours.
 
     A daemon that is started while the disk is full says so and ends; whoever keeps it running starts it again.
     """
     full = [fault for fault in faults if fault.kind in {Kind.DISK_EDGE, Kind.DISK_LAKE}]
     return [
-        text
-        for at_us, text in ends
-        if not text.endswith(" -9")
-        and not any(fault.began_us <= at_us <= fault.ended_us + _STARTS_US for fault in full)
+        end
+        for end in ends
+        if not end.text.endswith(" -9")
+        and not any(
+            end.started_us <= fault.ended_us and fault.began_us <= end.at_us <= fault.ended_us + _STARTS_US
+            for fault in full
+        )
     ]
 
 

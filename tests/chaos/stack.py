@@ -30,7 +30,7 @@ from tests.chaos.processes import Service, pids_of, signal_all, within
 from tests.chaos.publications import DEVICES, SITE_TOML
 from tests.journal_plugin import built, plugin_settings
 
-START_TIMEOUT_S = 90.0
+START_TIMEOUT_S = 240.0
 """How long anything may take to come up on a busy machine."""
 
 STREAMS = ("reads", "readings", "device_events", "business_events", "rejects")

@@ -19,7 +19,7 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 @pytest.fixture
 def server() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.settimeout(5)
+        listening.settimeout(60)
         yield listening
 
 
@@ -31,9 +31,9 @@ def link(server: socket.socket) -> Iterator[Link]:
 
 
 def connected(link: Link, server: socket.socket) -> tuple[socket.socket, socket.socket]:
-    near = socket.create_connection(("127.0.0.1", link.port), timeout=5)
+    near = socket.create_connection(("127.0.0.1", link.port), timeout=60)
     far, _ = server.accept()
-    far.settimeout(5)
+    far.settimeout(60)
     return near, far
 
 
@@ -63,7 +63,7 @@ def test_a_cut_link_resets_and_refuses_until_it_is_healed(link: Link, server: so
         link.cut()
         with pytest.raises(ConnectionResetError):
             near.recv(1)
-    with contextlib.suppress(ConnectionError), socket.create_connection(("127.0.0.1", link.port), 5) as refused:
+    with contextlib.suppress(ConnectionError), socket.create_connection(("127.0.0.1", link.port), 60) as refused:
         assert refused.recv(1) == b""
     link.heal()
     near, far = connected(link, server)
@@ -80,7 +80,7 @@ def test_a_stalled_link_holds_everything_until_it_is_healed(link: Link, server: 
         with contextlib.suppress(TimeoutError):
             assert far.recv(100) == b"", "nothing may pass"
         link.heal()
-        far.settimeout(5)
+        far.settimeout(60)
         assert far.recv(100) == b"later"
 
 
@@ -116,6 +116,6 @@ def test_it_outlives_resets_at_any_instant(link: Link, server: socket.socket) ->
     link.reset()
     for thread in asking:
         thread.join()
-    with socket.create_connection(("127.0.0.1", link.port), timeout=5) as near:
+    with socket.create_connection(("127.0.0.1", link.port), timeout=60) as near:
         near.sendall(b"still there")
         assert near.recv(100) == b"still there"

@@ -16,7 +16,7 @@ from tests.chaos.rounds import Plan, run
 from tests.chaos.stack import Length
 from tests.journal_plugin import missing_tools
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
 KINDS = {
     Length.EMBEDDED: [Kind.KILL_ALL, Kind.BROKER_ALONE, Kind.DISK_EDGE, Kind.CUT],

@@ -17,7 +17,7 @@ from ingest.broker_log import BROKER_LOG_TOPICS, BrokerRefusal
 from ingest.mqtt_loss import LossCode
 from ingest.mqtt_security import MqttSecurity
 from ingest.publishing import replay_to_broker
-from tests.brokers import RunningBridge, eventually, payloads
+from tests.brokers import DEADLINE_S, RunningBridge, eventually, payloads
 from tests.deploy.scene import SITE_TOML, write_capture
 from tests.integration.processes import Tagtide
 from tests.integration.processes import eventually as eventually_in_process
@@ -92,9 +92,11 @@ def test_who_does_not_belong_is_refused_and_told_what_to_do(
     with RunningBridge(url, tmp_path / "data", security=security) as running:
         eventually(lambda: running.stats.losses.get(code, 0) >= 2, "it goes on trying")
         eventually(lambda: broker.said().count(logged) > said_before, f"the broker logs {logged}")
-    assert running.stats.losses.keys() == {code}
+    # A machine that stands still for seconds lets an attempt run out of time, too; then the reason is told anew.
+    assert running.stats.losses.keys() - {LossCode.UNREACHABLE} == {code}
     told_events = [event for event in running.events if told in event.text]
-    assert len(told_events) == 1, f"told once, tried often: {running.events}"
+    anew = running.stats.losses.get(LossCode.UNREACHABLE, 0)
+    assert 1 <= len(told_events) <= 1 + anew, f"told once, tried often: {running.events}"
     if code is not LossCode.NOT_MQTT:
         assert (told_events[0].level, told_events[0].code) == (EventLevel.ERROR, f"mqtt_{code}")
     assert "wrong secret" not in str(running.events)
@@ -153,8 +155,8 @@ def test_the_bridge_may_not_speak_for_a_reader(broker: SecureMosquitto, bridge: 
     """Only what doctor measures with."""
     password = MqttSecurity(password=BRIDGE_PASSWORD)
     with connected(broker.local_url, password, "somebody") as client:
-        client.publish("store-7/r1", b"forged", 1).wait_for_publish(10)
-        client.publish("tagtide/doctor/x", b"probe", 1).wait_for_publish(10)
+        client.publish("store-7/r1", b"forged", 1).wait_for_publish(DEADLINE_S)
+        client.publish("tagtide/doctor/x", b"probe", 1).wait_for_publish(DEADLINE_S)
     eventually(lambda: bridge.stats.stored == 1, "the probe arrives")
     assert [row.publication.payload for row in bridge.log.read(0, 100, 10**6)] == [b"probe"]
 
@@ -267,16 +269,17 @@ def test_the_command_line_connects_with_certificates(broker: SecureMosquitto, tm
     site.write_text(SITE_TOML)
     options: list[str | Path] = ["--mqtt-ca", broker.certs / "ca.crt", "--mqtt-cert", broker.certs / "tagtide.crt"]
     options += ["--mqtt-key", broker.certs / "tagtide.key"]
+    subscribed_before = broker.said().count("tagtide 1 #")
     with Tagtide("bridge", "--site", site, "--data", data, "--mqtt", broker.tls_url, *options, log=log) as running:
         eventually_in_process(lambda: f"connected to {broker.tls_url}" in running.told(), "it is connected")
-        eventually_in_process(lambda: "tagtide 1 #" in broker.said(), "it is subscribed")
+        eventually_in_process(lambda: broker.said().count("tagtide 1 #") > subscribed_before, "it is subscribed")
         publish(broker, "r1", "store-7/r1", b"{}")
-    assert payloads(data / "edge") == [b"{}"]
+        eventually_in_process(lambda: payloads(data / "edge") == [b"{}"], "it is stored")
 
 
 def publish(broker: SecureMosquitto, user: str, topic: str, payload: bytes) -> paho.MQTTMessageInfo:
     """Publish as a device and wait for the PUBACK, which MQTT 3.1.1 gives for a refused publication too."""
     with connected(broker.tls_url, broker.identity(user), user) as client:
         sent = client.publish(topic, payload, 1)
-        sent.wait_for_publish(10)
+        sent.wait_for_publish(DEADLINE_S)
         return sent

@@ -50,8 +50,11 @@ def test_counters_are_what_was_published_and_readiness_follows_the_broker(
         sent = len(good) + len(repeats) + len(bad)
         eventually(lambda: endpoint.value("tagtide_jobs_rows_landed_total", table="rejects") == len(bad), "all landed")
 
+        # The bridge tells once a second, as the jobs do, but not in the same instant.
         for name in ("received", "stored", "acknowledged"):
-            assert endpoint.value(f"tagtide_bridge_publications_{name}_total") == sent, name
+            metric = f"tagtide_bridge_publications_{name}_total"
+            eventually(lambda metric=metric: (endpoint.value(metric) or 0) >= sent, metric)  # type: ignore[misc]
+            assert endpoint.value(metric) == sent
         size = sum(len(payload) for _, payload in [*good, *repeats, *bad])
         assert endpoint.value("tagtide_bridge_received_bytes_total") == size
         assert endpoint.value("tagtide_jobs_rows_decoded_total", stream="reads") == len(good) + len(repeats)
