@@ -11,89 +11,39 @@ A crash before 3 means that the broker delivers it again; decoding finds the rep
 connection stays alive, and reading goes on by itself when there is room. What has no acknowledgement (QoS 0), comes
 again (DUP) or was retained is stored like everything else.
 
-`ingest.window` owns these rules, `ingest.mqtt_session` the connection, `ingest.edge_log` the disk. This file ties
-them together, writes idle clock records, trims the log, and tells what happens.
+`ingest.window` owns these rules, `ingest.mqtt_session` the connection, `ingest.log_keeper` the edge log and its bounds,
+`ingest.intake` what a delivery becomes, `ingest.session_note` what the broker may have of ours. This file ties them
+together, round after round, writes idle clock records, and tells what happens.
 """
 
-import json
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Event
-from typing import TypeVar
 
 from devices.bridge_record import BRIDGE_TOPIC, away_payload
-from devices.documents import PAYLOAD_BYTES_MAX
-from devices.errors import EdgeLogError, Recovery
-from devices.oversized import oversized
 from devices.publication import CLOCK_TOPIC, Publication
 from ingest.absence import Absence
-from ingest.bridge_report import HEARD_TOPICS_MAX, BridgeEvent, BridgeState, BridgeStats, EventLevel
+from ingest.bridge_config import BridgeConfig
+from ingest.bridge_report import BridgeEvent, BridgeState, BridgeStats, EventLevel
 from ingest.broker_journal import BrokerJournal
-from ingest.broker_log import BROKER_LOG_TOPICS, refusal_in
+from ingest.broker_log import BROKER_LOG_TOPICS
 from ingest.edge_log import EdgeLog
 from ingest.errors import BrokerJournalError, EdgeLogUnavailableError
-from ingest.limits import Bound, EdgeLogLimits, reached_bound
+from ingest.intake import Intake
+from ingest.log_keeper import LogKeeper
 from ingest.mqtt_client import SessionConfig, new_client
 from ingest.mqtt_loss import NEEDS_A_PERSON, ConnectionLoss
 from ingest.mqtt_packets import Delivery
-from ingest.mqtt_security import MqttSecurity
 from ingest.mqtt_session import MqttSession, Wire
-from ingest.mqtt_url import MqttUrl
-from ingest.window import HoldReason, IdleClock, Window, WindowLimits
+from ingest.session_note import SessionNote
+from ingest.window import HoldReason, IdleClock, Window
 
 __all__ = ["Bridge", "BridgeConfig", "BridgeEvent", "BridgeState", "BridgeStats", "EventLevel"]
 
-T = TypeVar("T")
-
-_HOLDS = {
-    Bound.BYTES: (
-        HoldReason.LOG_FULL,
-        "the edge log is at its bound (--edge-log-gib) and its consumers still need all of it",
-    ),
-    Bound.DISK: (HoldReason.DISK_LOW, "the edge log's disk has less room than it has to keep (--disk-free-gib)"),
-    Bound.AGE: (
-        HoldReason.BACKLOG_OLD,
-        "what the edge log's consumers still need goes further back than its bound (--backlog-days)",
-    ),
-}
-_BOUND_REASONS = {reason for reason, _ in _HOLDS.values()}
-
 _TURN_S = 0.1  # longest wait of a turn: how soon `stop` is noticed
-_TRIM_EVERY_ROWS = 2_500  # half of what one trim drops, so that trimming keeps up with any inflow
-_TRIM_EVERY_US = 1_000_000
 _JOURNAL_AFTER_US = 1_000_000  # a broker that is back delivers what it still has well within this
 _JOURNAL_EVERY_US = 1_000_000
-_CLOCK_STEP_US = 1_000_000  # a receive time this far before the one before it is worth a line
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BridgeConfig:
-    """Settings of a bridge."""
-
-    mqtt_url: MqttUrl
-    """The broker."""
-    topic_filters: tuple[str, ...] = ("#",)
-    """What to subscribe to. Everything, by default: a mistyped topic becomes a reject that can be seen."""
-    client_id: str | None = None
-    """Name of the session at the broker; made from the edge log's identity where not given."""
-    keepalive_s: int = 30
-    """A silent connection is pinged after this long, seconds."""
-    security: MqttSecurity = field(default_factory=MqttSecurity)
-    """Certificates and password for the broker."""
-    broker_log: bool = False
-    """Whether to listen to what Mosquitto logs, and tell and count whom it refuses (`ingest.broker_log`)."""
-    payload_bytes_max: int = PAYLOAD_BYTES_MAX
-    """Of a larger payload only the beginning is stored, and it becomes a reject: what no decoder takes anyhow. The
-    shipped broker lets through 10 MiB, a reader's largest report (10,000 reads of 100 bytes) is 1 MB."""
-    broker_journal: Path | None = None
-    """Folder in which the broker's journal plugin writes (`ingest.broker_journal`); `None` where it has none."""
-    window: WindowLimits = field(default_factory=WindowLimits)
-    """Bounds of what may wait for its commit."""
-    log: EdgeLogLimits = field(default_factory=EdgeLogLimits)
-    """Bounds of the edge log."""
 
 
 class Bridge:
@@ -132,6 +82,8 @@ class Bridge:
         self._sleep = sleep
         self._on_event = on_event
         self._window = Window(config.window)
+        self._keeper = LogKeeper(log, config.log, self.stats)
+        self._intake = Intake(self.stats, on_event, broker_log=config.broker_log)
         self._idle = IdleClock()
         self._absence = Absence()
         # 3.1.1 guarantees 23 characters: 8 of ours and 15 of the log's 32.
@@ -151,21 +103,20 @@ class Bridge:
             sleep=sleep,
             open_wire=open_wire,
         )
-        self.session_key = f"mqtt_session:{config.mqtt_url.host}:{config.mqtt_url.port}:{session.client_id}"
-        """Key of the note by which the log remembers that the broker has a session of ours."""
+        self._note = SessionNote(self._keeper, config.mqtt_url, session.client_id)
         self._journal: BrokerJournal | None = None
         if config.broker_journal is not None:
             self._journal = BrokerJournal(config.broker_journal, config.topic_filters, config.payload_bytes_max)
         self._journal_at_us = 0
         self._was_forgotten = False
-        self._trim_in_rows = 0
-        self._trim_at_us = 0
-        self._last_received_us: int | None = None
         self._stored_any = False
-        self._subscriptions: set[str] = set()
-        self._is_noted = True
         self._ran_dry = False
         self._lost_reason: str | None = None
+
+    @property
+    def session_key(self) -> str:
+        """Key of the note by which the log remembers that the broker has a session of ours."""
+        return self._note.key
 
     def run(self, stop: Event | Callable[[], bool]) -> None:
         """Receive and store until told to stop; then store what waits, acknowledge it and take leave of the broker.
@@ -195,7 +146,7 @@ class Bridge:
         """
         self._log.begin_run(self._clock())
         self._stored_any = self._log.last_offset > 0
-        newest_us = self._try(self._log.newest_received_us)
+        newest_us = self._keeper.attempt(lambda log: log.newest_received_us())
         if newest_us is not None:
             self._absence.begin(newest_us, "stopped")
         self._set_state()
@@ -246,7 +197,7 @@ class Bridge:
         acks = self._window.store()
         self._session.acknowledge(acks)
         self.stats.acknowledged += len(acks)
-        self._trim_in_rows -= len(batch)
+        self._keeper.count(len(batch))
         hold = self._reason_to_hold()
         if hold is not None:
             self._hold(*hold)
@@ -258,12 +209,8 @@ class Bridge:
             self._tell(EventLevel.INFO, "bridge_resumed", "the edge log takes publications again: reading goes on")
 
     def _append(self, batch: list[Publication]) -> bool:
-        try:
-            self._log.append(batch)
-        except EdgeLogError as error:
-            if error.recovery is not Recovery.RETRY:
-                raise
-            self.stats.log_refusals += 1
+        error = self._keeper.append(batch)
+        if error is not None:
             self._hold(HoldReason.LOG_UNAVAILABLE, str(error))
             return False
         self._stored_any = True
@@ -271,19 +218,15 @@ class Bridge:
 
     def _reason_to_hold(self) -> tuple[HoldReason, str] | None:
         """Return why the log can take no more, even after a trim; `None` where it can."""
-        hold = self._asked_hold()
+        hold = self._keeper.bound(self._window.hold_reason)
         if hold is not None:
-            self._trim_in_rows = 0
-            self._trim()
-            hold = self._asked_hold()
+            self._trim(at_once=True)
+            hold = self._keeper.bound(self._window.hold_reason)
         return hold
 
-    def _asked_hold(self) -> tuple[HoldReason, str] | None:
-        use = self._try(self._log.use)
-        if use is None:
-            return HoldReason.LOG_UNAVAILABLE, "the edge log cannot be asked how full it is"
-        bound = reached_bound(use, self._config.log, holding=self._window.hold_reason in _BOUND_REASONS)
-        return None if bound is None else _HOLDS[bound]
+    def _trim(self, *, at_once: bool = False) -> None:
+        if self._keeper.trim(self._now_us(), at_once=at_once):
+            self._note.write_again()
 
     def _hold(self, reason: HoldReason, why: str) -> None:
         if self._window.hold_reason is not reason:
@@ -321,48 +264,15 @@ class Bridge:
     def _write_clock_record(self) -> None:
         now_us = self._clock()
         self._idle.reset(self._now_us())
-        if self._last_received_us is not None and now_us <= self._last_received_us:
+        last_us = self._intake.last_received_us
+        if last_us is not None and now_us <= last_us:
             return  # the clock was set back: it does not know more than the last publication did
-        if self._try(
-            lambda: self._log.append([Publication(topic=CLOCK_TOPIC, payload=b"", received_us=now_us, qos=0)])
-        ):
+        record = Publication(topic=CLOCK_TOPIC, payload=b"", received_us=now_us, qos=0)
+        if self._keeper.attempt(lambda log: log.append([record])):
             self.stats.clock_records += 1
             hold = self._reason_to_hold()
             if hold is not None:  # a silent site may reach a bound too
                 self._hold(*hold)
-
-    def _trim(self) -> None:
-        now_us = self._now_us()
-        if self._trim_in_rows > 0 and now_us < self._trim_at_us:
-            return
-        self._trim_in_rows = _TRIM_EVERY_ROWS
-        self._trim_at_us = now_us + _TRIM_EVERY_US
-        self.stats.trimmed += self._try(lambda: self._log.trim(self._config.log)) or 0
-        if not self._is_noted:
-            self._note_subscriptions(self._subscriptions)
-
-    def _try(self, ask: Callable[[], T]) -> T | None:
-        """Ask the log for something that can wait; `None` where it cannot now."""
-        try:
-            return ask()
-        except EdgeLogError as error:
-            if error.recovery is not Recovery.RETRY:
-                raise
-            self.stats.log_refusals += 1
-            return None
-
-    def _known_subscriptions(self) -> set[str]:
-        """Return what the broker may have a subscription of ours for; nothing where it has no session of ours."""
-        noted = self._try(lambda: self._log.note(self.session_key))
-        return self._subscriptions if noted is None else self._subscriptions | set(json.loads(noted))
-
-    def _note_subscriptions(self, topic_filters: set[str]) -> None:
-        """Remember that the broker has a session of ours, and with which subscriptions; tried again where refused."""
-        self._subscriptions = topic_filters
-        noted = json.dumps(sorted(topic_filters))
-        self._is_noted = self._try(lambda: self._log.note(self.session_key)) == noted or (
-            self._try(lambda: self._log.append([], note=(self.session_key, noted))) is not None
-        )
 
     def _record_absence(self, *, session_lost: bool) -> None:
         """Record that nothing was heard for a while, in front of what comes now."""
@@ -401,7 +311,7 @@ class Bridge:
         self._window.connect()
         self._journal_at_us = self._now_us() + _JOURNAL_AFTER_US
         self._was_forgotten |= not session_present
-        known = self._known_subscriptions()
+        known = self._note.known()
         session_lost = bool(known) and not session_present
         if session_lost:
             self.stats.sessions_lost += 1
@@ -417,7 +327,7 @@ class Bridge:
         if former and session_present:
             self._session.unsubscribe(sorted(former))
         # Noted before it is asked for: should we die in between, the next run knows what a lost session may have held.
-        self._note_subscriptions(known | self._subscribing_to)
+        self._note.write(known | self._subscribing_to)
         unqueued = sorted(self._subscribing_to - set(self._config.topic_filters))
         self._session.subscribe(self._config.topic_filters, unqueued=unqueued)
         self._tell(EventLevel.INFO, "mqtt_connected", f"{'re' if again else ''}connected to {self._config.mqtt_url}")
@@ -450,49 +360,19 @@ class Bridge:
             text = f"{self._config.mqtt_url} refuses the subscription to {filters}: check its access rules"
             self._tell(EventLevel.ERROR, "mqtt_subscription_refused", text)
             return
-        self._note_subscriptions(self._subscribing_to)
+        self._note.write(self._subscribing_to)
 
     def on_delivery(self, delivery: Delivery) -> None:
         """Step 1: take a publication in; where that is too many, the broker keeps it."""
-        if self._config.broker_log and delivery.topic in BROKER_LOG_TOPICS and not delivery.packet_id:
-            self._note_refusal(delivery.payload.decode("utf-8", "backslashreplace"))
+        if self._intake.is_of_broker(delivery):
             return
         if not self._window.has_room:
             self.stats.left_to_broker += 1
             return
-        received_us = self._clock()
-        if self._last_received_us is not None and received_us < self._last_received_us - _CLOCK_STEP_US:
-            back_s = (self._last_received_us - received_us) / 1e6
-            self._tell(EventLevel.WARNING, "clock_set_back", f"this machine's clock was set back by {back_s:.1f} s")
-        self._last_received_us = received_us
+        publication = self._intake.publication(delivery, self._clock())
         now_us = self._now_us()
         self._idle.reset(now_us)
-        publication = Publication(
-            topic=delivery.topic,
-            payload=delivery.payload,
-            received_us=received_us,
-            qos=delivery.qos,
-            retained=delivery.retained,
-        )
-        if delivery.cut_from_bytes is not None:
-            self.stats.oversized += 1
-            text = f"a publication of {delivery.cut_from_bytes:,} bytes on {delivery.topic}: only its beginning is kept"
-            self._tell(EventLevel.WARNING, "publication_oversized", text)
-            publication = oversized(publication, delivery.cut_from_bytes)
         self._window.receive(publication, packet_id=delivery.packet_id, now_us=now_us)
-        self.stats.received += 1
-        self.stats.received_bytes += len(delivery.payload)
-        heard_us = self.stats.heard_us
-        if delivery.topic in heard_us or len(heard_us) < HEARD_TOPICS_MAX:
-            heard_us[delivery.topic] = received_us
-        self.stats.redelivered += delivery.redelivered
-
-    def _note_refusal(self, line: str) -> None:
-        """Tell and count what the broker says of somebody that it has refused."""
-        refusal = refusal_in(line)
-        if refusal is not None:
-            self.stats.broker_refusals[refusal] = self.stats.broker_refusals.get(refusal, 0) + 1
-            self._tell(EventLevel.WARNING, "broker_refused", f"the broker refused somebody ({refusal}): {line}")
 
     def on_published(self, packet_id: int) -> None:
         """Nothing is published by a bridge."""
