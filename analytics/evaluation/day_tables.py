@@ -41,7 +41,8 @@ def passage_table(score: PassageScore) -> Table:
     said = [*sorted({one.said for one in score.said} - {NOTHING}), NOTHING]
     table = Table(
         title=f"passages at gates: {score.true} truly, {score.told} told ({_percent(score.told_share)}), "
-        f"{_percent(score.right_share)} of them right; {score.rows} rows, {score.unfounded} of them unfounded;\n"
+        f"{_percent(score.right_share)} of them right; {score.rows} rows, {score.pieces} of them further pieces, "
+        f"{score.unfounded} unfounded;\n"
         f"{delay}; calibration error {_number(score.calibration_error, 3)}",
         title_justify="left",
     )

@@ -6,6 +6,7 @@ rows, the one that overlaps it for longest. One row may tell of two passages tha
 * told: true passages of which a row tells / all true passages. Too few reads make no row;
 * right: true passages told with the right direction / true passages told;
 * unfounded: rows that overlap no true passage;
+* pieces: rows that overlap a true passage of which another row tells, as of a long stand that fell apart;
 * delay: of each row, from the last read of the passage to the time as of which the row was known;
 * calibration: over the true passages told, the confidence of the row beside whether its direction is right.
 """
@@ -61,6 +62,8 @@ class PassageScore:
     """Rows of the table."""
     unfounded: int
     """Rows that overlap no true passage."""
+    pieces: int
+    """Rows that overlap true passages of which other rows tell."""
     said: tuple[Said, ...]
     """The confusion table: by true direction and by what was said."""
     delay_s_median: float | None
@@ -121,6 +124,7 @@ def compare_passages(rows: pa.Table, truth: pa.Table) -> PassageScore:
     said: Counter[tuple[str, str]] = Counter()
     sure: list[tuple[float, bool]] = []
     founded: set[tuple[str, str, int]] = set()
+    telling: set[tuple[str, str, int]] = set()
     for gate, epc, direction, from_us, until_us in zip(
         *(truth[name].to_pylist() for name in TRUE_PASSAGES.names), strict=True
     ):
@@ -131,6 +135,7 @@ def compare_passages(rows: pa.Table, truth: pa.Table) -> PassageScore:
             said[direction, NOTHING] += 1
             continue
         row = by_tag[gate, epc][place]
+        telling.add((gate, epc, place))
         said[direction, row.direction] += 1
         sure.append((row.confidence, row.direction == direction))
     delays_s = (_us(rows, "as_of_time") - _us(rows, "until_time")) / 1e6
@@ -138,6 +143,7 @@ def compare_passages(rows: pa.Table, truth: pa.Table) -> PassageScore:
         said,
         rows=rows.num_rows,
         unfounded=rows.num_rows - len(founded),
+        pieces=len(founded - telling),
         delay_s_median=float(np.median(delays_s)) if len(delays_s) else None,
         delay_s_p95=float(np.percentile(delays_s, 95)) if len(delays_s) else None,
         bins=confidence_bins(sure),
@@ -149,6 +155,7 @@ def score_of(
     *,
     rows: int,
     unfounded: int = 0,
+    pieces: int = 0,
     delay_s_median: float | None = None,
     delay_s_p95: float | None = None,
     bins: Iterable[ConfidenceBin] = (),
@@ -160,6 +167,7 @@ def score_of(
         right=sum(count for (direction, told), count in said.items() if told == direction),
         rows=rows,
         unfounded=unfounded,
+        pieces=pieces,
         said=tuple(
             Said(direction=direction, said=told, count=count) for (direction, told), count in sorted(said.items())
         ),

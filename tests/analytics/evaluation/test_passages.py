@@ -68,7 +68,13 @@ def test_the_row_that_overlaps_longest_tells_and_one_row_may_tell_of_two() -> No
     found = compare_passages(
         table_of(rows, PASSAGES), true(("A", "inbound", 8, 26), ("A", "inbound", 30, 35), ("A", "outbound", 10, 10))
     )
-    assert (found.true, found.told, found.right, found.unfounded) == (3, 3, 3, 0)
+    assert (found.true, found.told, found.right, found.unfounded, found.pieces) == (3, 3, 3, 0, 0)
+
+
+def test_what_fell_apart_is_counted_once() -> None:
+    rows = [row("A", "static", since=at, until=at + length) for at, length in ((0, 50), (60, 90), (200, 9))]
+    found = compare_passages(table_of(rows, PASSAGES), true(("A", "static", 0, 220)))
+    assert (found.told, found.right, found.rows, found.pieces, found.unfounded) == (1, 1, 3, 2, 0)
 
 
 def test_nothing_said_and_nothing_true() -> None:
