@@ -2,10 +2,10 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import pyarrow as pa
 import typer
@@ -18,6 +18,9 @@ from deploy.connections import KafkaAccess
 from deploy.printing import AnswerConsole, put, say
 from devices.errors import QuestionError, UsageError
 from devices.site.table import did_you_mean
+
+if TYPE_CHECKING:
+    from analytics.questions import Question
 
 TAIL_POLL_S = 0.5
 """How often `tail` looks for a new commit: half an epoch."""
@@ -106,17 +109,7 @@ def questions(
 
     known = load_questions()
     if name is None:
-        table = Table(header_style="bold")
-        table.add_column("name", no_wrap=True)
-        table.add_column("question")
-        table.add_column("parameters")
-        for question in known.values():
-            shown = ", ".join(f"{parameter}={default or 'all'}" for parameter, default in question.parameters.items())
-            table.add_row(question.name, question.title, shown)
-        console = AnswerConsole()
-        if not console.is_terminal:
-            console.width = PIPED_WIDTH
-        console.print(table)
+        _list(known.values())
         return
     question = find_question(name)
     if question is None:
@@ -130,6 +123,20 @@ def questions(
     ]
     for line in lines:
         console.print(line, markup=False, soft_wrap=not console.is_terminal)
+
+
+def _list(known: "Iterable[Question]") -> None:
+    table = Table(header_style="bold")
+    table.add_column("name", no_wrap=True)
+    table.add_column("question")
+    table.add_column("parameters")
+    for question in known:
+        shown = ", ".join(f"{parameter}={default or 'all'}" for parameter, default in question.parameters.items())
+        table.add_row(question.name, question.title, shown)
+    console = AnswerConsole()
+    if not console.is_terminal:
+        console.width = PIPED_WIDTH
+    console.print(table)
 
 
 def tail(
