@@ -12,7 +12,7 @@ from deploy.logs import Log, log_settings
 from deploy.named_files import sites_of
 from deploy.reporting import Status
 from deploy.start_up import tell_edge_log, tell_subscriptions
-from deploy.supervisor import supervise, tagtide_command
+from deploy.supervisor import supervise, tagtide_command, tell_started
 from deploy.telemetry.bridge_figures import BRIDGE_ROUND_S, bridge_looks
 from deploy.telemetry.forward_figures import FORWARD_ROUND_S, forward_looks
 from deploy.telemetry.monitoring import Monitoring
@@ -69,6 +69,7 @@ def run_bridge(
         edge.claim_writer()  # before anything is started beside it
         tell_edge_log(log, edge, config.log)
         tell_subscriptions(log, config.topic_filters, config.payload_bytes_max)
+        tell_started()
         bridge = Bridge(config, edge, clock=ReceiveClock(on_event=log).now_us, on_event=log)
         status = Status(log, lambda: {"publications stored": bridge.stats.stored})
         monitoring = monitoring or Monitoring()
@@ -138,6 +139,7 @@ def run_forwarder(
     servers = kafka.cluster().bootstrap_servers
     with _opened_forwarder(data, sites, kafka, log, drain_bytes_per_s=drain_bytes_per_s) as (forwarder, edge):
         log.tell("forwarder_started", f"from the edge log in {data.edge} to Kafka at {servers}")
+        tell_started()
         stats = forwarder.stats
         status = Status(log, lambda: {"publications forwarded": stats.publications, "rows": sum(stats.rows.values())})
         progress = Progress(FORWARD_ROUND_S)

@@ -11,6 +11,7 @@ from deploy.connections import KafkaAccess
 from deploy.logs import Log
 from deploy.reporting import Status
 from deploy.start_up import tell_journal
+from deploy.supervisor import tell_started
 from deploy.telemetry.jobs_figures import JOBS_ROUND_S, edge_log_look, jobs_looks, kafka_look
 from deploy.telemetry.monitoring import Look, Monitoring
 from deploy.telemetry.report import Progress
@@ -45,6 +46,7 @@ def run_jobs(
         named = f"{'site' if len(sites) == 1 else 'sites'} {', '.join(site.id for site in sites)}"
         origin = "the edge log" if kafka is None else f"Kafka at {kafka.cluster().bootstrap_servers}"
         log.tell("jobs_started", f"{named}; from {origin} into {data.lake}")
+        tell_started()
         tell_journal(log, runner)
         rows = runner.stats.rows
         status = Status(log, lambda: {name: rows.get(name, 0) for name in ("reads", "rejects", "locations")})

@@ -6,11 +6,13 @@ it: a bridge goes on storing while the jobs restart.
 A child that ends is started again after a pause that doubles up to a limit. Only one that ends with exit code 1 or 2
 soon after its *first* start ends the whole stack: it has something to tell (a site file, a lock, a port), its message
 has been printed, and trying again does not mend it. A child that was well once is tried again for ever, since what
-the others do meanwhile is worth having.
+the others do meanwhile is worth having. Soon is counted from when the child says that it has come up (`tell_started`),
+which takes a second, and on a busy machine half a minute.
 
 A child knows its supervisor's process id from the environment, and stops when that is gone (`stop_on_signals`).
 """
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -26,6 +28,9 @@ from devices.events import Event, EventLevel, OnEvent
 SUPERVISOR_VARIABLE = "TAGTIDE_SUPERVISOR"
 """Environment variable by which a child knows its supervisor's process id."""
 
+STARTED_VARIABLE = "TAGTIDE_STARTED"
+"""Environment variable by which a child knows the descriptor of a pipe into which it tells that it has come up."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pauses:
@@ -38,7 +43,9 @@ class Pauses:
     anew_s: float = 30.0
     """A child that ran for longer than this begins anew with the first pause."""
     settled_s: float = 15.0
-    """A child that ran this long was started well. Python and its libraries take 1 to 3 s, on a busy machine 8."""
+    """A child that ran this long after it had come up was started well."""
+    start_s: float = 300.0
+    """A child that never said that it had come up is taken to have done so after this long."""
     stop_s: float = 30.0
     """SIGTERM asks a child to store and commit what it holds; after this it is killed, and the next start repeats."""
     look_s: float = 0.2
@@ -50,15 +57,40 @@ class _Child:
     name: str
     command: Sequence[str]
     process: subprocess.Popen[bytes]
+    telling: int
+    """The pipe's end at which we hear that it has come up."""
     started: float
     pause_s: float
     restart_at: float | None = None
+    up_at: float | None = None
     was_well: bool = False
+
+    def hear(self, now: float, start_s: float) -> None:
+        """Note since when it is up."""
+        with contextlib.suppress(BlockingIOError):
+            if self.up_at is None and os.read(self.telling, 1):
+                self.up_at = now
+        if self.up_at is None and now - self.started >= start_s:
+            self.up_at = self.started + start_s
+
+    def forget(self) -> None:
+        """Close what belonged to the process that has ended."""
+        os.close(self.telling)
+        self.up_at = None
 
 
 def tagtide_command(*arguments: str) -> list[str]:
     """Return the command line of another `tagtide` with the same interpreter."""
     return [sys.executable, "-m", "deploy.cli", *arguments]
+
+
+def tell_started() -> None:
+    """Tell our supervisor, where there is one, that we have come up; a second time tells nothing."""
+    descriptor = os.environ.pop(STARTED_VARIABLE, None)
+    if descriptor is not None:
+        with contextlib.suppress(OSError):  # it is gone
+            os.write(int(descriptor), b".")
+            os.close(int(descriptor))
 
 
 def supervise(
@@ -88,10 +120,15 @@ def supervise(
     children: list[_Child] = []
     try:
         for name, command in commands.items():
-            process = _started(command, log, monitoring)
+            process, telling = _started(command, log, monitoring)
             children.append(
                 _Child(
-                    name=name, command=command, process=process, started=time.monotonic(), pause_s=pauses.first_s / 2
+                    name=name,
+                    command=command,
+                    process=process,
+                    telling=telling,
+                    started=time.monotonic(),
+                    pause_s=pauses.first_s / 2,
                 )
             )
         while not stop():
@@ -100,29 +137,53 @@ def supervise(
             time.sleep(pauses.look_s)
     finally:
         _stop_all(children, pauses.stop_s, on_event)
+        for child in children:
+            if child.restart_at is None:
+                child.forget()
 
 
-def _started(command: Sequence[str], log: IO[bytes] | None, monitoring: Monitoring) -> subprocess.Popen[bytes]:
-    environment = os.environ | {SUPERVISOR_VARIABLE: str(os.getpid())} | monitoring.environment
-    return subprocess.Popen(command, stdout=log, stderr=log, env=environment, pass_fds=monitoring.descriptors)
+def _started(
+    command: Sequence[str], log: IO[bytes] | None, monitoring: Monitoring
+) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a child; returns it and where to hear that it has come up."""
+    telling, told = os.pipe()
+    os.set_blocking(telling, False)
+    ours = {SUPERVISOR_VARIABLE: str(os.getpid()), STARTED_VARIABLE: str(told)}
+    try:
+        process = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            env=os.environ | ours | monitoring.environment,
+            pass_fds=(told, *monitoring.descriptors),
+        )
+    except BaseException:
+        os.close(telling)
+        raise
+    finally:
+        os.close(told)
+    return process, telling
 
 
 def _tend(child: _Child, pauses: Pauses, on_event: OnEvent, log: IO[bytes] | None, monitoring: Monitoring) -> None:
     now = time.monotonic()
     if child.restart_at is not None:
         if now >= child.restart_at:
-            child.process, child.started, child.restart_at = _started(child.command, log, monitoring), now, None
+            child.process, child.telling = _started(child.command, log, monitoring)
+            child.started, child.restart_at = now, None
             monitoring.restarted(child.name)
         return
     code = child.process.poll()
     ran_s = now - child.started
-    child.was_well |= ran_s >= pauses.settled_s
+    child.hear(now, pauses.start_s)
+    child.was_well |= child.up_at is not None and now - child.up_at >= pauses.settled_s
     if code is None:
         return
     if code in {1, 2} and not child.was_well:
         raise TagtideError(f"{child.name} could not start; its message is above", code="child_failed")
     child.pause_s = pauses.first_s if ran_s > pauses.anew_s else min(2 * child.pause_s, pauses.longest_s)
     child.restart_at = now + child.pause_s
+    child.forget()
     ended = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
     text = f"{child.name} {ended}; starting it again in {child.pause_s:.1f} s"
     on_event(
