@@ -17,8 +17,8 @@ debian_packages() { # packages...
     return 1
   fi
   say "installing Debian packages: $*"
-  if ! as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq ||
-     ! as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null; then
+  if ! as_root env DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=5 update -qq ||
+     ! as_root env DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=5 install -y -qq --no-install-recommends "$@" >/dev/null; then
     say "could not install them; please run: sudo apt-get install $*"
     return 1
   fi

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +32,14 @@ def mosquitto(tmp_path: Path) -> Iterator[LocalBroker]:
         pytest.skip(reason)
     with LocalBroker(tmp_path / "mosquitto", BrokerKind.MOSQUITTO) as broker:
         yield broker
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """Hold a port on which nobody listens: one that is merely free may be somebody's broker a moment later."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield int(held.getsockname()[1])
 
 
 def eventually(condition: Callable[[], bool], what: str) -> None:

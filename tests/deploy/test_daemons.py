@@ -17,15 +17,15 @@ from analytics.lake import Lake
 from analytics.schemas import TABLES
 from deploy import bridging
 from deploy.connections import KafkaAccess, MqttAccess
-from deploy.local_mqtt import LocalBroker, free_port
+from deploy.local_mqtt import LocalBroker
 from deploy.supervisor import tagtide_command
 from devices.errors import TagtideError
 from tests.analytics.test_lake import rejects
-from tests.brokers import mosquitto, publish
+from tests.brokers import closed_port, mosquitto, publish
 from tests.deploy.scene import SITE_TOML, write_capture
 from tests.integration.processes import DEADLINE_S, query
 
-__all__ = ["mosquitto"]
+__all__ = ["closed_port", "mosquitto"]
 
 pytestmark = pytest.mark.slow
 
@@ -74,8 +74,8 @@ def running(tmp_path: Path, *arguments: str | Path) -> Iterator[Daemon]:
         assert "Traceback" not in daemon.said(), daemon.said()
 
 
-def test_a_bridge_without_a_broker_says_so_and_waits(tmp_path: Path, site_file: Path) -> None:
-    url = f"mqtt://127.0.0.1:{free_port()}"
+def test_a_bridge_without_a_broker_says_so_and_waits(tmp_path: Path, site_file: Path, closed_port: int) -> None:
+    url = f"mqtt://127.0.0.1:{closed_port}"
     with running(tmp_path, "bridge", "--site", site_file, "--data", tmp_path / "data", "--mqtt", url) as bridge:
         bridge.says(f"cannot reach {url}: Connection refused; trying again")
         assert bridge.stops() == 0
@@ -101,8 +101,8 @@ def test_up_from_a_broker_that_is_not_there_yet_to_an_answer(
         assert stack.said().endswith("up      stopped\n")
 
 
-def test_a_killed_stack_leaves_room_for_the_next(tmp_path: Path, site_file: Path) -> None:
-    arguments = ("up", "--site", site_file, "--data", tmp_path / "data", "--mqtt", f"mqtt://127.0.0.1:{free_port()}")
+def test_a_killed_stack_leaves_room_for_the_next(tmp_path: Path, site_file: Path, closed_port: int) -> None:
+    arguments = ("up", "--site", site_file, "--data", tmp_path / "data", "--mqtt", f"mqtt://127.0.0.1:{closed_port}")
     with running(tmp_path, *arguments) as stack:
         stack.says("jobs    site store-7; from the edge log into")
         stack.says("cannot reach")
@@ -134,7 +134,7 @@ def test_a_stack_that_cannot_start_stops_with_the_reason(tmp_path: Path, site_fi
 
 
 def test_a_forwarder_that_cannot_start_ends_its_bridge(
-    tmp_path: Path, site_file: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, site_file: Path, monkeypatch: pytest.MonkeyPatch, closed_port: int
 ) -> None:
     """The bridge must not go on as if all were well where what comes is never forwarded."""
     monkeypatch.setattr(bridging, "tagtide_command", lambda *_: [sys.executable, "-S", "-c", "raise SystemExit(1)"])
@@ -142,7 +142,7 @@ def test_a_forwarder_that_cannot_start_ends_its_bridge(
         bridging.run_bridge(
             DataDirectory(tmp_path / "data"),
             [site_file],
-            mqtt=MqttAccess.at(f"mqtt://127.0.0.1:{free_port()}"),
+            mqtt=MqttAccess.at(f"mqtt://127.0.0.1:{closed_port}"),
             kafka=KafkaAccess(bootstrap_servers="127.0.0.1:9"),
             subscribe=["#"],
             stop=lambda: False,
@@ -151,9 +151,9 @@ def test_a_forwarder_that_cannot_start_ends_its_bridge(
 
 @pytest.mark.parametrize(("command", "says"), [("forward", "cannot forward now"), ("jobs", "trying again")])
 def test_what_waits_for_kafka_says_so_and_ends_when_asked(
-    tmp_path: Path, site_file: Path, command: str, says: str
+    tmp_path: Path, site_file: Path, command: str, says: str, closed_port: int
 ) -> None:
-    arguments = ("--site", site_file, "--data", tmp_path / "data", "--kafka", f"127.0.0.1:{free_port()}")
+    arguments = ("--site", site_file, "--data", tmp_path / "data", "--kafka", f"127.0.0.1:{closed_port}")
     with running(tmp_path, command, *arguments, "--log-format", "json") as daemon:
         daemon.says(says)
         began = time.monotonic()
@@ -165,8 +165,8 @@ def test_what_waits_for_kafka_says_so_and_ends_when_asked(
         assert {(event["component"], event["site"]) for event in events} == {(command, "store-7")}
 
 
-def test_a_capture_of_nothing_ends_when_asked(tmp_path: Path) -> None:
-    url = f"mqtt://127.0.0.1:{free_port()}"
+def test_a_capture_of_nothing_ends_when_asked(tmp_path: Path, closed_port: int) -> None:
+    url = f"mqtt://127.0.0.1:{closed_port}"
     with running(tmp_path, "capture", tmp_path / "c.jsonl", "--mqtt", url) as capture:
         capture.says("no connection to")
         assert capture.stops() == 0
@@ -174,9 +174,9 @@ def test_a_capture_of_nothing_ends_when_asked(tmp_path: Path) -> None:
         assert capture.said().count("no connection to") == 1, "the same reason is told once"
 
 
-def test_a_replay_that_waits_for_its_broker_ends_when_asked(tmp_path: Path) -> None:
+def test_a_replay_that_waits_for_its_broker_ends_when_asked(tmp_path: Path, closed_port: int) -> None:
     capture = write_capture(tmp_path / "c.jsonl", 3)
-    with running(tmp_path, "replay", capture, "--mqtt", f"mqtt://127.0.0.1:{free_port()}") as replay:
+    with running(tmp_path, "replay", capture, "--mqtt", f"mqtt://127.0.0.1:{closed_port}") as replay:
         # It says nothing while it waits, so its handler of signals is what shows that it has come that far.
         status = Path(f"/proc/{replay.process.pid}/status")
         replay.until(lambda: _catches(status.read_text(), signal.SIGTERM), "it listens to SIGTERM")
@@ -213,10 +213,10 @@ def test_tail_of_a_reader_that_goes_away_ends(tmp_path: Path) -> None:
         assert (process.returncode, process.stderr.read()) == (0, b"")
 
 
-def test_two_sites_in_one_stack(tmp_path: Path, site_file: Path) -> None:
+def test_two_sites_in_one_stack(tmp_path: Path, site_file: Path, closed_port: int) -> None:
     other = tmp_path / "other.toml"
     other.write_text(SITE_TOML.replace("store-7", "store-8"))
-    url = f"mqtt://127.0.0.1:{free_port()}"
+    url = f"mqtt://127.0.0.1:{closed_port}"
     sites = ("--site", site_file, "--site", other)
     with running(tmp_path, "up", *sites, "--data", tmp_path / "data", "--mqtt", url) as stack:
         stack.says("up      sites store-7, store-8; broker")

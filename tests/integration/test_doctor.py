@@ -18,11 +18,11 @@ from deploy.local_kafka import LocalKafka
 from deploy.local_mqtt import LocalBroker, free_port, mosquitto_executable
 from ingest.mqtt_security import MqttSecurity
 from ingest.mqtt_url import parse_mqtt_url
-from tests.brokers import DEADLINE_S, eventually, mosquitto
+from tests.brokers import DEADLINE_S, closed_port, eventually, mosquitto
 from tests.deploy.command_line import tagtide
 from tests.deploy.scene import SITE_TOML
 
-__all__ = ["mosquitto"]
+__all__ = ["closed_port", "mosquitto"]
 
 pytestmark = pytest.mark.integration
 
@@ -117,8 +117,8 @@ def test_a_broker_that_stood_still_for_a_moment_is_not_taken_for_lossy(mosquitto
         each.close()
 
 
-def test_a_broker_that_is_not_there_is_one_finding(tmp_path: Path) -> None:
-    code, findings = examined("--mqtt", f"mqtt://127.0.0.1:{free_port()}", "--data", tmp_path)
+def test_a_broker_that_is_not_there_is_one_finding(tmp_path: Path, closed_port: int) -> None:
+    code, findings = examined("--mqtt", f"mqtt://127.0.0.1:{closed_port}", "--data", tmp_path)
     assert code == 1
     assert findings["mqtt.reach"]["verdict"] == "problem"
     assert findings["host.permissions"]["verdict"] == "ok"
@@ -131,7 +131,7 @@ def test_kafka_of_one_broker_is_a_warning(kafka: LocalKafka) -> None:
     assert "kafka.topics" in findings
 
 
-def test_a_kafka_that_is_not_there_is_one_finding() -> None:
-    code, findings = examined("--kafka", f"127.0.0.1:{free_port()}")
+def test_a_kafka_that_is_not_there_is_one_finding(closed_port: int) -> None:
+    code, findings = examined("--kafka", f"127.0.0.1:{closed_port}")
     assert code == 1
     assert findings["kafka.reach"]["verdict"] == "problem"
