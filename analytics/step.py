@@ -49,6 +49,8 @@ class Arrived:
     """Everything effective at or before this has arrived. Never falls from chunk to chunk; 0 before anything."""
     previous_watermark_us: int
     """The watermark after the chunk before."""
+    wait_us: int = 0
+    """How far the watermark stays behind the newest event time at the chunk's end: the allowed lateness at most."""
     derived: Mapping[str, pa.Table] = field(default_factory=dict)
     """What steps before this one derived from the same chunk, by table name."""
 

@@ -4,15 +4,18 @@ Two readings of the same rows are compared, since both are asked for:
 
 - *as said*: what somebody watching would have been told, from the moment it was told. A stay begins when its row came
   out and lasts until a row took it back, however far back either row dates the change. The moment is the row's
-  `as_of_time` plus the site's allowed lateness, for which the watermark waits.
+  `as_of_time` plus what the watermark waited then for late reads (`waits.py`).
 - *in hindsight*: what the table says afterwards: the last revision of each stay, from `from_time` to `until_time`.
 """
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analytics.evaluation.waits import WAITED_US
 from analytics.stays import STAYS
 from devices.site.model import Site
 
@@ -21,10 +24,17 @@ FOREVER_US = 2**62
 
 
 def stays_as_said(locations: pa.Table, site: Site) -> pa.Table:
-    """Turn rows of `locations`, in the order they came out, to what was said from when until when."""
+    """Turn rows of `locations`, in the order they came out, to what was said from when until when.
+
+    Rows that do not say what was waited are taken to have come after the allowed lateness.
+    """
     locations = locations.combine_chunks()
+    waited_us: Any = round(site.allowed_lateness_s * 1e6)
+    if WAITED_US in locations.column_names:
+        waited_us = _column(locations, WAITED_US).to_numpy()
     item = _column(locations, "epc_hex").dictionary_encode().indices.to_numpy()
-    said_us = _column(locations, "as_of_time").cast(pa.int64()).to_numpy() + round(site.allowed_lateness_s * 1e6)
+    said_us = _column(locations, "as_of_time").cast(pa.int64()).to_numpy() + waited_us
+    said_us = np.maximum.accumulate(said_us)  # the wait may have fallen between two rows
     here = pc.is_null(_column(locations, "until_time")).to_numpy(zero_copy_only=False)
     order = np.argsort(item, kind="stable")
     same_item = item[order][1:] == item[order][:-1]

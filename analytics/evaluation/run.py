@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analytics.evaluation.sensitivity import Turned
+from analytics.evaluation.waits import all_waited, with_wait
 from analytics.pipeline import default_steps
 from analytics.schemas import TABLES
 from analytics.step import Step
@@ -51,7 +52,8 @@ class Run:
     reads: pa.Table
     """Corrected reads without repeats, in the order received: what baselines are run on."""
     tables: Mapping[str, pa.Table]
-    """The tables that were asked for, rows in the order in which they came out."""
+    """The tables that were asked for, rows in the order in which they came out; those of `locations` with their
+    waits."""
     turned: Mapping[float, pa.Table] = field(default_factory=dict)
     """Rows of `locations` at other sensitivities to moves, by sensitivity, where that was asked for."""
     location_s: float | None = None
@@ -96,10 +98,13 @@ def run_jobs(
             for name, table in outputs.items():
                 derived[name] = pa.concat_tables([derived[name], table]) if name in derived else table
                 if name in rows:
-                    rows[name].append(table)
+                    rows[name].append(with_wait(table, arrived) if name == "locations" else table)
     return Run(
         reads=reads.table(),
-        tables={name: pa.concat_tables([TABLES[name].empty_table(), *parts]) for name, parts in rows.items()},
+        tables={
+            name: all_waited(parts) if name == "locations" else pa.concat_tables([TABLES[name].empty_table(), *parts])
+            for name, parts in rows.items()
+        },
         turned=turned.locations(),
         location_s=location_s if clock else None,
     )

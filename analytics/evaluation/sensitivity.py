@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from analytics.schemas import LOCATIONS
+from analytics.evaluation.waits import all_waited, with_wait
 from analytics.step import Arrived
 from analytics.steps.location import LocationStep
 from devices.site.model import Site
@@ -30,8 +30,8 @@ class Turned:
         for value, site in self._sites.items():
             self._states[value], outputs = self._step.step(self._states[value], arrived, site)
             if "locations" in outputs:
-                self._rows[value].append(outputs["locations"])
+                self._rows[value].append(with_wait(outputs["locations"], arrived))
 
     def locations(self) -> Mapping[float, pa.Table]:
         """Return the rows of `locations` by sensitivity, in the order in which they came out."""
-        return {value: pa.concat_tables([LOCATIONS.empty_table(), *rows]) for value, rows in self._rows.items()}
+        return {value: all_waited(rows) for value, rows in self._rows.items()}

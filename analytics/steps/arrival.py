@@ -6,7 +6,7 @@ In this order, over the rows of all streams together, in the order of the edge l
    earlier row in everything that the device sent, and business events whose `event_id` is known.
 2. *Clocks* are corrected (`clocks.py`): `event_time` becomes the device's time plus its clock's offset.
 3. *Lateness* is decided: a row's effective time is its event time, or just behind the watermark where that has
-   already passed.
+   already passed. How far the watermark stays behind follows how late rows are at the site.
 
 What it derives - `clock` and `repeat` device events, `clock_implausible` alerts - goes into `Arrived.derived`.
 Rejects pass through. Every decision depends on the sequence of rows alone, so chunking changes nothing.
@@ -93,6 +93,7 @@ class ArrivalStep:
             effective_us=effective,
             watermark_us=int(state.site[ck.WATERMARK]),
             previous_watermark_us=watermark_before,
+            wait_us=ck.wait_us(state.site, round(site.allowed_lateness_s * 1e6)),
             derived=told.tables(),
         )
 
@@ -126,7 +127,7 @@ class ArrivalStep:
             memory=RepeatMemory.load(arrays["memory"], arrays["young"], arrays["elder"]),
             speakers={speaker: number for number, speaker in enumerate(speakers)},
             clocks=arrays["clocks"],
-            site=arrays["site"],
+            site=np.concatenate([arrays["site"], ck.new_site()[arrays["site"].size :]]),
             repeat_minute=int(values["repeat_minute"] or 0),
             complained_us={(row[0], row[1]): row[2] for row in json.loads(str(values["complained_us"]))},
             counted={_speaker(row): Counted(*row[3:]) for row in json.loads(str(values["counted"]))},

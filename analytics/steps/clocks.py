@@ -67,10 +67,30 @@ CLOCK_COLUMNS = STEADY + STEADY_BUCKETS
 READ, READING, DEVICE_EVENT, BUSINESS_EVENT, MARK = range(5)
 """What a row is, for the watermark."""
 
-SITE_TIME, SITE_LAG, WATERMARK, UNTIMED_SINCE, BUSINESS_SINCE = range(5)
-"""A site's numbers: newest time reached or `NEVER`, lag of the row that set it, the watermark, and when readings
-without a time, and business events, began while nothing had set the site's time."""
-SITE_NUMBERS = 5
+(
+    SITE_TIME,
+    SITE_LAG,
+    WATERMARK,
+    UNTIMED_SINCE,
+    BUSINESS_SINCE,
+    WINDOW_SINCE,
+    WINDOW_ROWS,
+    WINDOW_BEHIND,
+    USUAL_BEHIND,
+) = range(9)
+"""A site's numbers: newest time reached or `NEVER`, lag of the row that set it, the watermark, when readings without a
+time, and business events, began while nothing had set the site's time; and of how far behind rows come: when the open
+window began or `NEVER`, its rows, the furthest in it, and what earlier windows taught or `NEVER`."""
+
+WINDOW_US = 120_000_000
+"""How far behind the newest time rows come is looked at over windows of this long at least, so that readers that
+report every few seconds, or wait for a network, are seen at it;"""
+WINDOW_ROWS_MIN = 500
+"""and of so many rows at least: few rows tell little of the furthest."""
+USUAL_KEPT_PERCENT = 90
+"""What was learnt falls to this share a window at most: it takes a quarter of an hour of quiet to halve it."""
+SPARE_PERCENT, SPARE_US = 10, 100_000
+"""The wait is longer than the furthest seen by this share of it and this much, for what is rarer than a window."""
 
 
 def new_clocks(count: int) -> Times:
@@ -82,7 +102,7 @@ def new_clocks(count: int) -> Times:
 
 def new_site() -> Times:
     """Return the numbers of a site that nothing has come from."""
-    return np.array([NEVER, 0, 0, NEVER, NEVER], dtype=np.int64)
+    return np.array([NEVER, 0, 0, NEVER, NEVER, NEVER, 0, 0, NEVER], dtype=np.int64)
 
 
 @numba.njit(cache=True)
@@ -236,11 +256,41 @@ def place_in_time(  # noqa: PLR0917  as above
             _pass_time(site, kind[row], received, readers)
         elif timed and kind[row] <= DEVICE_EVENT:
             reached = min(event_us[row], received)
+            if site[SITE_TIME] != NEVER and kind[row] != DEVICE_EVENT:
+                _watch_lateness(site, lateness_us, reached)
             if reached > site[SITE_TIME]:
                 site[SITE_TIME] = reached
                 site[SITE_LAG] = received - reached
         if site[SITE_TIME] != NEVER:
-            site[WATERMARK] = max(site[WATERMARK], site[SITE_TIME] - lateness_us)
+            site[WATERMARK] = max(site[WATERMARK], site[SITE_TIME] - wait_us(site, lateness_us))
+
+
+@numba.njit(cache=True)
+def wait_us(site: Times, lateness_us: int) -> int:
+    """Return how far the watermark stays behind: as far as rows come behind here, at most the allowed lateness.
+
+    Until a window has taught better it is the allowed lateness. A row that comes further behind counts at once.
+    """
+    if site[USUAL_BEHIND] == NEVER:
+        return lateness_us
+    furthest = max(site[USUAL_BEHIND], site[WINDOW_BEHIND])
+    waited: int = min(lateness_us, furthest + furthest * SPARE_PERCENT // 100 + SPARE_US)
+    return waited
+
+
+@numba.njit(cache=True)
+def _watch_lateness(site: Times, lateness_us: int, reached: int) -> None:
+    """Learn from a row how far behind the newest time rows come; what is later than is ever waited for is left out."""
+    if site[WINDOW_SINCE] == NEVER:
+        site[WINDOW_SINCE] = site[SITE_TIME]
+    elif site[SITE_TIME] - site[WINDOW_SINCE] >= WINDOW_US and site[WINDOW_ROWS] >= WINDOW_ROWS_MIN:
+        kept = 0 if site[USUAL_BEHIND] == NEVER else site[USUAL_BEHIND] * USUAL_KEPT_PERCENT // 100
+        site[USUAL_BEHIND] = max(site[WINDOW_BEHIND], kept)
+        site[WINDOW_SINCE], site[WINDOW_ROWS], site[WINDOW_BEHIND] = site[SITE_TIME], 0, 0
+    site[WINDOW_ROWS] += 1
+    behind = site[SITE_TIME] - reached
+    if behind <= lateness_us:
+        site[WINDOW_BEHIND] = max(site[WINDOW_BEHIND], behind)
 
 
 @numba.njit(cache=True)
