@@ -6,6 +6,10 @@ border, of which RSSI says little, is told apart from one that was carried over.
 possible, `STRAYS` units are taken to lie anywhere; and what has moved is believed to be with its kin by
 `KIN_TRUST_MOVED` only, since it was most likely carried off.
 
+Where the site file has shelves for a GTIN, the plan speaks like kin (`analytics.location.assortment`): how many units
+are on their shelves and how many elsewhere, and in which zone of either, is a matter of located kin and of what is
+expected before any are.
+
 Kin err together: they share a shelf and its shadows, and each one's place was found with the help of the others'. So
 what they say counts to the power of 3/4 only.
 
@@ -14,18 +18,22 @@ have no kin.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from analytics.location.assortment import Assortment
 from analytics.location.cells import Floats32, Int32s, Int64s
 from analytics.location.items import ItemTable
 from analytics.location.kernel import kernel
 from analytics.location.tracks import Track, Tracks
+from analytics.steps.identity import identify
 from analytics.steps.sgtin import articles_of
 
 STRAYS = 1.0
 """Units beside the kin of an item that lie anywhere, by area."""
-KIN_MAX = 15.0
+KIN_MAX = 8.0
 """More kin than this say no more: what they have in common, they may have in common by mistake."""
 KIN_TRUST_MOVED = 0.5
 """Share of items that, having moved, are where their kin are."""
@@ -37,33 +45,84 @@ NO_GROUP = 0
 _FIRST = 256
 
 
+class KinTables(NamedTuple):
+    """What kernels have to know: groups by zones, and what holds for all groups."""
+
+    counts: Int32s
+    """Weights of the items that lie there, in parts of `UNIT`."""
+    base: Floats32
+    """Units that are taken to lie there before any are located."""
+    planned: npt.NDArray[np.bool_]
+    """Whether a shelf there is theirs."""
+    share_units: Floats32
+    """Two: units on their shelves, and elsewhere, that each planned group is taken to have before any are located."""
+
+
 class Kin:
     """Which items are kin, and how many of each kin lie in each zone."""
 
-    def __init__(self, zones: int) -> None:
+    def __init__(self, assortment: Assortment) -> None:
+        """Return nobody's kin.
+
+        Args:
+            assortment: Where goods belong.
+        """
+        self.assortment = assortment
+        """Where goods belong."""
         self.group: Int32s = np.zeros(_FIRST, dtype=np.int32)
         """Group of each item, by number; `NO_GROUP` for items without kin."""
-        self.counts: Int32s = np.zeros((_FIRST, zones), dtype=np.int32)
-        """Groups by zones: weights of the items that lie there, in parts of `UNIT`."""
+        zones = len(assortment.area)
+        self.tables = KinTables(
+            counts=np.zeros((_FIRST, zones), dtype=np.int32),
+            base=np.zeros((_FIRST, zones), dtype=np.float32),
+            planned=np.zeros((_FIRST, zones), dtype=np.bool_),
+            share_units=assortment.share_units().astype(np.float32),
+        )
+        """What kernels have to know of the groups, by number; some spare ones at the end."""
+        self._gtins: list[str | None] = [None]
         self._groups: dict[int, int] = {}
         self._known = 0
 
     def extend(self, table: ItemTable) -> None:
         """Find the group of each item that is new in the table."""
-        count = len(table)
+        count, known = len(table), len(self._gtins)
         if count > len(self.group):
             more = np.zeros(max(count - len(self.group), len(self.group) // 4), dtype=np.int32)
             self.group = np.concatenate([self.group, more])
         if count > self._known:
             text, bounds = table.text_from(self._known)
-            self.group[self._known : count] = self._groups_of(articles_of(text, bounds))
+            self.group[self._known : count] = self._groups_of(articles_of(text, bounds), table)
         self._known = count
-        if len(self._groups) >= len(self.counts):
-            missing = max(len(self._groups) + 1 - len(self.counts), len(self.counts))
-            rows = np.zeros((missing, self.counts.shape[1]), dtype=np.int32)
-            self.counts = np.concatenate([self.counts, rows])
+        self._make_room()
+        for group in range(known, len(self._gtins)):
+            self._lay_base(group)
 
-    def _groups_of(self, articles: Int64s) -> Int32s:
+    def learn(self) -> None:
+        """Look at how well goods are where they belong."""
+        known = len(self._gtins)
+        self.assortment.learn(self._gtins, self.tables.counts[:known] / UNIT)
+        self.tables.share_units[:] = self.assortment.share_units()
+        for group in range(1, known):
+            self._lay_base(group)
+
+    def _make_room(self) -> None:
+        tables = self.tables
+        room, zones = tables.counts.shape
+        missing = len(self._gtins) - room
+        if missing > 0:
+            shape = max(missing, room), zones
+            self.tables = tables._replace(
+                counts=np.concatenate([tables.counts, np.zeros(shape, dtype=np.int32)]),
+                base=np.concatenate([tables.base, np.zeros(shape, dtype=np.float32)]),
+                planned=np.concatenate([tables.planned, np.zeros(shape, dtype=np.bool_)]),
+            )
+
+    def _lay_base(self, group: int) -> None:
+        units = self.assortment.units(self._gtins[group])
+        self.tables.planned[group] = self.assortment.is_planned(self._gtins[group])
+        self.tables.base[group] = units if units.any() else STRAYS * self.assortment.area
+
+    def _groups_of(self, articles: Int64s, table: ItemTable) -> Int32s:
         """Return the group of each article, new ones numbered in order of appearance."""
         distinct, first, which = np.unique(articles, return_index=True, return_inverse=True)
         groups = np.full(len(distinct), NO_GROUP, dtype=np.int32)
@@ -71,32 +130,34 @@ class Kin:
             article = int(distinct[place])
             if article >= 0 and (article in self._groups or len(self._groups) < GROUPS_MAX):
                 groups[place] = self._groups.setdefault(article, len(self._groups) + 1)
+                if groups[place] == len(self._gtins):
+                    self._gtins.append(identify(table.epc_hex(self._known + int(first[place])))[1])
         return np.asarray(groups[which])
 
     def recount(self, tracks: Tracks) -> None:
         """Count anew from the tracks of all items."""
         held = tracks[: self._known]
         counted = held["kin_weight"] > 0
-        self.counts[:] = 0
+        self.tables.counts[:] = 0
         where = self.group[: self._known][counted], held["kin_zone"][counted].astype(np.int64)
-        np.add.at(self.counts, where, held["kin_weight"][counted].astype(np.int32))
+        np.add.at(self.tables.counts, where, held["kin_weight"][counted].astype(np.int32))
 
     @property
     def bytes_used(self) -> int:
         """Memory in use, bytes."""
-        return self.group.nbytes + self.counts.nbytes
+        return self.group.nbytes + sum(table.nbytes for table in self.tables)
 
 
 @kernel
 def weigh_kin(  # noqa: PLR0917 - kernels take their arrays one by one
-    track: Track, group: int, counts: Int32s, area: Floats32, trust: float, factors: Floats32
+    track: Track, group: int, kin: KinTables, area: Floats32, trust: float, factors: Floats32
 ) -> None:
     """Work out by how much an item's kin make each zone likelier than its area does.
 
     Args:
         track: The item's; what it counts for itself is left out.
         group: Its group.
-        counts: As in `Kin`.
+        kin: The groups.
         area: Each zone's share of all cells.
         trust: Share of such items that are where their kin are.
         factors: Filled, one a zone; 1 where kin say nothing.
@@ -104,18 +165,26 @@ def weigh_kin(  # noqa: PLR0917 - kernels take their arrays one by one
     if group == NO_GROUP:
         factors[:] = np.float32(1.0)
         return
-    total = np.int64(0)
+    counts, own = kin.counts[group], np.int64(track.kin_weight)
+    total = -own
     for zone in range(len(area)):
-        total += counts[group, zone]
-    own = np.int64(track.kin_weight)
-    kin = (total - own) / UNIT
-    scale = min(1.0, KIN_MAX / max(kin, 1e-6)) / UNIT
-    whole = kin * scale * UNIT + STRAYS
+        total += counts[zone]
+    scale = min(1.0, KIN_MAX / max(total / UNIT, 1e-6)) / UNIT
+    shelved, shelved_base, away, away_base = 0.0, 0.0, 0.0, 0.0
     for zone in range(len(area)):
-        count = np.int64(counts[group, zone])
-        if zone == track.kin_zone:
-            count -= own
-        expected = (count * scale + STRAYS * area[zone]) / (whole * area[zone])
+        units = (counts[zone] - (own if zone == track.kin_zone else 0)) * scale
+        if kin.planned[group, zone]:
+            shelved, shelved_base = shelved + units, shelved_base + kin.base[group, zone]
+        else:
+            away, away_base = away + units, away_base + kin.base[group, zone]
+    on_shelf = 0.0
+    if shelved_base > 0.0:
+        on_shelf = (shelved + kin.share_units[0]) / (shelved + away + kin.share_units[0] + kin.share_units[1])
+    on_shelf_each = on_shelf / max(shelved + shelved_base, 1e-9)
+    away_each = (1.0 - on_shelf) / max(away + away_base, 1e-9)
+    for zone in range(len(area)):
+        units = (counts[zone] - (own if zone == track.kin_zone else 0)) * scale + kin.base[group, zone]
+        expected = units * (on_shelf_each if kin.planned[group, zone] else away_each) / area[zone]
         factor = 1.0 - trust + trust * expected
         factors[zone] = np.float32(math.sqrt(factor * math.sqrt(factor)))
 

@@ -41,6 +41,9 @@ that lets the lucky ones through."""
 PLACE_SPREAD_DB = 11.0
 """Standard deviation of what stays, in RSSI, that is both ways: shadowing 2 x 3 dB, what the tag touches 2 x 3 dB, its
 orientation 2 x 2.5 dB, cable and antenna 2 x 1.5 dB, reflection 3 dB."""
+WEIGHING_SPREAD_DB = 16.0
+"""The same where all antennas are weighed together to find the place: what is in one's way is in its neighbour's,
+so together they say less than each by itself (ADR 22)."""
 FADING_SPREAD_DB = 6.0
 """Standard deviation from read to read: Rician with 7 dB of direct path, both ways."""
 ANSWER_SPREAD_DB = 9.0
@@ -140,7 +143,7 @@ def tabulate(places: Places, law: RadioLaw) -> RadioTables:
         log_share=np.log(share).astype(np.float32),
         likelihood=likelihood.astype(np.float32),
         newcomer=np.log(likelihood.mean(axis=2)).astype(np.float32),
-        weighing_variance=np.float32(PLACE_SPREAD_DB**2),
+        weighing_variance=np.float32(WEIGHING_SPREAD_DB**2),
         place_variance=np.float32(PLACE_SPREAD_DB**2),
         fading_variance=np.float32(FADING_SPREAD_DB**2),
     )

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from analytics.location.arrivals import SIGN_OF_LIFE, WENT_DARK
 from analytics.location.cells import Floats32, Int16s, Int32s, Int64s, Number, pool_zones, weigh_cells
 from analytics.location.kernel import kernel, prefetch
-from analytics.location.kin import KIN_TRUST_MOVED, count_for, weigh_kin
+from analytics.location.kin import KIN_TRUST_MOVED, KinTables, count_for, weigh_kin
 from analytics.location.policy import Policy
 from analytics.location.radio import RadioTables
 from analytics.location.tracks import TRACK, Track, Tracks, take_read
@@ -88,8 +88,8 @@ class Items(NamedTuple):
 
     tracks: Tracks
     group: Int32s
-    counts: Int32s
-    """As in `Kin`, like the one before."""
+    kin: KinTables
+    """As in `Kin`."""
 
 
 class Told(NamedTuple):
@@ -201,14 +201,14 @@ def _advance(  # noqa: PLR0917
             track.heard_alive_s = clock.zone_alive_s[track.zone]
         fresh = track.moved > 0 and track.last_us - track.settled_us < NEW_US
         if track.zone < 0 or doubted or track.doubt_us > 0 or fresh or _is_due(track, looked_us):
-            believe(track, items.group[item], items.counts, law, site, cells, powers, belief)
+            believe(track, items.group[item], items, law, site, cells, powers, belief)
             before = count
             count = _decide(track, item, belief[0], policy, told, count)
             if count > before:
                 track.heard_alive_s = clock.zone_alive_s[track.zone]
                 for place in range(before, count):
                     told.as_of_us[place] = time_us
-            _count_among_kin(track, items.group[item], items.counts, belief[0])
+            _count_among_kin(track, items.group[item], items.kin.counts, belief[0])
     return stop, count
 
 
@@ -223,7 +223,7 @@ def _is_due(track: Track, before_us: Number) -> bool:
 def believe(  # noqa: PLR0917
     track: Track,
     group: int,
-    counts: Int32s,
+    items: Items,
     law: RadioTables,
     site: Site,
     cells: Floats32,
@@ -233,12 +233,12 @@ def believe(  # noqa: PLR0917
     """Work out the belief about zones of one item into the first row of `belief`; the others are scratch."""
     settled, doubt, factors = belief[0], belief[1], belief[2]
     trust = 1.0 if track.moved == 0 else KIN_TRUST_MOVED
-    weigh_kin(track, group, counts, site.area, trust, factors)
+    weigh_kin(track, group, items.kin, site.area, trust, factors)
     weigh_cells(track.settled_antenna, track.settled_weight, track.settled_dbm, law, cells, powers)
     track.cell = pool_zones(cells, site.zone_cells, factors, settled)
     if track.doubt_us > 0:
         if track.moved == 0:
-            weigh_kin(track, group, counts, site.area, KIN_TRUST_MOVED, factors)
+            weigh_kin(track, group, items.kin, site.area, KIN_TRUST_MOVED, factors)
         weigh_cells(track.doubt_antenna, track.doubt_weight, track.doubt_dbm, law, cells, powers)
         pool_zones(cells, site.zone_cells, factors, doubt)
         odds = np.float32(math.exp(track.odds))
@@ -342,12 +342,12 @@ def _depart(  # noqa: PLR0917
     for place in range(len(found)):
         item = found[place]
         track, group = items.tracks[item], items.group[item]
-        believe(track, group, items.counts, law, site, cells, powers, belief)
+        believe(track, group, items, law, site, cells, powers, belief)
         track.stated = belief[0, track.zone]
         track.revision += 1
         _tell(told, place, item, track, max(track.last_us, track.from_us + 1), -1)
         told.as_of_us[place] = clock.tick_s[0] * SECOND_US
-        count_for(track, group, items.counts, 0, 0.0)
+        count_for(track, group, items.kin.counts, 0, 0.0)
         _forget(track)
 
 

@@ -28,6 +28,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from analytics.location import arrivals, forgetting, learning, radio, stays, tracks
+from analytics.location.assortment import Assortment
 from analytics.location.carried import Carried
 from analytics.location.items import ItemTable
 from analytics.location.kin import Kin
@@ -125,7 +126,7 @@ class LocationStep:
             law=law,
             tables=radio.tabulate(places, law),
             lessons=learning.Lessons.none(places),
-            kin=Kin(places.zones),
+            kin=Kin(Assortment(site, places)),
             clock=stays.Clock(
                 tick_s=np.zeros(1, dtype=np.int64),
                 reader_heard_s=np.zeros(len(places.reader_ids), dtype=np.int64),
@@ -167,6 +168,7 @@ class LocationStep:
             "map": _json(mark_of(state.places)),
             "closing": _json(state.closing),
             "law": _json([state.law.version, state.law.as_of_us]),
+            "assortment": _json([state.kin.assortment.following, state.kin.assortment.away.tolist()]),
             "carried": _json([state.carried.waiting, state.carried.heard_s]),
         }
         return pack(_VERSION, marks, arrays)
@@ -193,6 +195,9 @@ class LocationStep:
             arrays["lessons.reads"], arrays["lessons.residual_db"], arrays["lessons.items"]
         )
         state.clock = stays.Clock(*(arrays[name] for name in stays.Clock._fields))
+        if values.get("assortment"):
+            following, away = msgspec.json.decode(str(values["assortment"]))
+            state.kin = Kin(state.kin.assortment.after(following, np.array(away)))
         state.kin.extend(state.table)
         state.kin.recount(state.tracks)
         return state
@@ -279,7 +284,7 @@ def _take_in(state: LocationState, taken: stays.Rows, start: int, stop: int, row
         return
     read = taken.item[start:stop] >= 0
     learning.count_reads(state.lessons, state.places, taken.antenna[start:stop][read], taken.bin[start:stop][read])
-    items = stays.Items(tracks=state.tracks, group=state.kin.group, counts=state.kin.counts)
+    items = stays.Items(tracks=state.tracks, group=state.kin.group, kin=state.kin.tables)
     told = stays.Told.room(min(ROWS_AT_ONCE, 2 * (stop - start) + 2))
     while start < stop:
         start, count = stays.advance(
@@ -290,7 +295,8 @@ def _take_in(state: LocationState, taken: stays.Rows, start: int, stop: int, row
 
 
 def _learn(state: LocationState, time_us: int) -> None:
-    """Look at the radio law; what it is from now on goes out as rows, a whole version at once."""
+    """Look at where goods lie and at the radio law; what that is from now on goes out as rows, a version at once."""
+    state.kin.learn()
     law = learning.learn(state.lessons, state.places, state.law, state.tracks, time_us=time_us)
     if law is not state.law:
         state.law, state.tables = law, radio.tabulate(state.places, law)
@@ -312,7 +318,7 @@ def _forget_gone(state: LocationState, taken: stays.Rows, start: int) -> stays.R
     state.tracks = held[kept].copy()
     state.table.keep(kept)
     state.pending.renumber(numbers)
-    state.kin = Kin(state.places.zones)
+    state.kin = Kin(state.kin.assortment)
     state.kin.extend(state.table)
     state.kin.recount(state.tracks)
     items = taken.item.copy()
@@ -337,6 +343,6 @@ def _close_silent(
     if not len(found):
         return
     told = stays.Told.room(len(found))
-    items = stays.Items(tracks=state.tracks, group=state.kin.group, counts=state.kin.counts)
+    items = stays.Items(tracks=state.tracks, group=state.kin.group, kin=state.kin.tables)
     stays.depart(found.astype(np.int32), state.tables, state.site, state.clock, items, told)
     rows.add_told(told, len(found), state.tables)

@@ -6,14 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analytics.location.assortment import FOLLOWING, FOLLOWING_UNITS, Assortment
 from analytics.location.cells import weigh_cells
 from analytics.location.items import ItemTable
-from analytics.location.kin import NO_GROUP, UNIT, Kin, weigh_kin
+from analytics.location.kin import NO_GROUP, UNIT, Kin, KinTables, weigh_kin
 from analytics.location.pending import PendingRows
 from analytics.location.places import CELLS_MAX, Places, map_site
 from analytics.location.radio import NO_RSSI_BIN, RadioLaw, mean_rssi_dbm, physics, tabulate
 from analytics.location.tracks import DOUBT_SLOTS, TRACK
-from devices.site.model import Antenna, Reader, Site, Wall, Zone, ZoneKind
+from analytics.steps.identity import identify
+from devices.site.model import Antenna, Reader, Shelf, Site, Wall, Zone, ZoneKind
 
 
 def strip(*zones: str, wall_x: float | None = None) -> Site:
@@ -134,7 +136,7 @@ def test_cells_are_weighed_as_the_formula_says() -> None:
     for antenna, weight, level in list(zip(antennas, weights, levels, strict=True))[:3]:
         expected += 2.0 * weight / (7.0 + 3.0) * np.log(tables.share[antenna])
         if not np.isnan(level):
-            expected -= (level - tables.mean_dbm[antenna]) ** 2 / (2 * (11.0**2 + 6.0**2 / weight))
+            expected -= (level - tables.mean_dbm[antenna]) ** 2 / (2 * (16.0**2 + 6.0**2 / weight))
     cells = np.zeros(len(expected), dtype=np.float32)
     powers = np.zeros(len(expected), dtype=np.int32)
     weigh_cells(antennas, weights, levels, tables, cells, powers)
@@ -147,9 +149,12 @@ def unit(serial: int, item_reference: int) -> str:
     return f"{(0x30 << 88) | (1 << 85) | (5 << 82) | (9506000 << 58) | (item_reference << 38) | serial:024X}"
 
 
+GTIN = identify(unit(1, 7))[1]
+
+
 def test_kin_are_units_of_one_gtin() -> None:
     """Codes without a GTIN have none."""
-    table, kin = ItemTable(), Kin(3)
+    table, kin = ItemTable(), Kin(assortment())
     table.numbers_of(pa.array([unit(1, 7), "ABCD", unit(2, 7), unit(1, 8), "E2" + 22 * "0"]))
     kin.extend(table)
     groups = kin.group[:5].tolist()
@@ -157,18 +162,79 @@ def test_kin_are_units_of_one_gtin() -> None:
     assert groups[1] == groups[4] == NO_GROUP
 
 
+def assortment(*shelves: str) -> Assortment:
+    """Return what belongs where in a site of three zones, of which the first is as large as the others together."""
+    widths = ("a", 0.0, 8.0), ("b", 8.0, 12.0), ("c", 12.0, 16.0)
+    site = Site(
+        id="s",
+        zones=tuple(
+            Zone(id=name, kind=ZoneKind.SALES_FLOOR, polygon=((x, 0.0), (end, 0.0), (end, 4.0), (x, 4.0)))
+            for name, x, end in widths
+        ),
+        shelves=tuple(Shelf(id=f"s{number}", zone=zone, gtin=GTIN) for number, zone in enumerate(shelves)),
+    )
+    return Assortment(site, map_site(site))
+
+
+def groups_of(counts: list[float], assortment: Assortment) -> KinTables:
+    """Return tables of one group, number 1, of which so many units lie in each zone."""
+    kin, table = Kin(assortment), ItemTable()
+    table.numbers_of(pa.array([unit(1, 7)]))
+    kin.extend(table)
+    kin.tables.counts[1] = np.array(counts) * UNIT
+    return kin.tables
+
+
 def test_kin_say_how_likely_a_zone_is_as_the_formula_says() -> None:
     """Eight others lie in zone 1, the item itself counts for zone 0; one stray unit is spread by area. All to 3/4."""
     track = np.zeros(1, dtype=TRACK)
     track["kin_weight"] = UNIT
-    counts = np.array([[0, 0, 0], [UNIT, 8 * UNIT, 0]], dtype=np.int32)
+    kin = groups_of([1, 8, 0], assortment())
     area, factors = np.array([0.5, 0.25, 0.25], dtype=np.float32), np.zeros(3, dtype=np.float32)
-    weigh_kin(track[0], 1, counts, area, 1.0, factors)
+    weigh_kin(track[0], 1, kin, area, 1.0, factors)
     assert factors == pytest.approx(np.array([0.5 / 4.5, 8.25 / 2.25, 0.25 / 2.25]) ** 0.75)
-    weigh_kin(track[0], 1, counts, area, 0.5, factors)
+    weigh_kin(track[0], 1, kin, area, 0.5, factors)
     assert factors == pytest.approx(np.array([0.5 + 0.25 / 4.5, 0.5 + 4.125 / 2.25, 0.5 + 0.125 / 2.25]) ** 0.75)
-    weigh_kin(track[0], NO_GROUP, counts, area, 1.0, factors)
+    weigh_kin(track[0], NO_GROUP, kin, area, 1.0, factors)
     assert factors.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_what_belongs_on_a_shelf_is_expected_there_before_any_is_located() -> None:
+    track, area, factors = np.zeros(1, dtype=TRACK), np.array([0.5, 0.25, 0.25], dtype=np.float32), np.zeros(3, "f4")
+    weigh_kin(track[0], 1, groups_of([0, 0, 0], assortment("b")), area, 1.0, factors)
+    expected = np.array([(1 - FOLLOWING) * 2 / 3 / 0.5, FOLLOWING / 0.25, (1 - FOLLOWING) / 3 / 0.25])
+    assert factors == pytest.approx(expected**0.75, rel=1e-5)
+
+
+def test_units_located_elsewhere_outweigh_the_plan() -> None:
+    track, area, factors = np.zeros(1, dtype=TRACK), np.array([0.5, 0.25, 0.25], dtype=np.float32), np.zeros(3, "f4")
+    plan = assortment("b")
+    plan.learn([None, *100 * [GTIN]], np.array([[0.0, 0.0, 0.0], *100 * [[0.0, 0.0, 9.0]]]))
+    assert plan.following < 0.1
+    weigh_kin(track[0], 1, groups_of([0, 0, 9], plan), area, 1.0, factors)
+    assert factors[2] > 5 * factors[1]
+
+
+def test_goods_follow_their_plan_as_much_as_they_are_seen_to() -> None:
+    """Nine of ten lie in one of their shelves' zones, the tenth in zone 0, as in any group; others have no say."""
+    plan = assortment("b", "c")
+    plan.learn([None, GTIN, "00000000000000"], np.array([[0.0, 0.0, 0.0], [100.0, 800.0, 100.0], [5000.0, 0.0, 0.0]]))
+    assert plan.following == pytest.approx((900 + FOLLOWING * FOLLOWING_UNITS) / (1000 + FOLLOWING_UNITS))
+    assert plan.units(GTIN)[1] == plan.units(GTIN)[2] > plan.units(GTIN)[0] > 0
+    assert plan.units("00000000000000").tolist() == [0.0, 0.0, 0.0]
+
+
+def test_shelves_share_a_gtin_by_their_capacity() -> None:
+    shelves = (
+        Shelf(id="1", zone="b", gtin=GTIN, capacity_units=30),
+        Shelf(id="2", zone="c", gtin=GTIN, capacity_units=10),
+    )
+    zones = tuple(
+        Zone(id=name, kind=ZoneKind.SALES_FLOOR, polygon=((x, 0.0), (x + 4, 0.0), (x + 4, 4.0), (x, 4.0)))
+        for name, x in (("b", 0.0), ("c", 4.0))
+    )
+    site = Site(id="s", zones=zones, shelves=shelves)
+    assert Assortment(site, map_site(site)).planned[GTIN or ""].tolist() == [0.75, 0.25]
 
 
 def test_a_track_of_nothing_is_zero_bytes() -> None:

@@ -1,0 +1,102 @@
+"""Where goods belong: the shelves of the site file as a belief about items before any of their reads.
+
+A unit of a GTIN lies where a shelf holds that GTIN, unless it waits in the back room, was put down elsewhere, or the
+site file is out of date. How many units do lie in a zone of their shelves, the *following*, and where the others are,
+is learnt from the items that have been located: a plan that nobody follows soon says little. The plan speaks as so
+many units of kin (`analytics.location.kin`) would, so what the items of a GTIN show themselves outweighs it.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from analytics.location.places import Floats, Places
+from devices.site.model import Site, ZoneKind
+
+PLAN_UNITS = 20.0
+"""In which zone of its shelves a GTIN lies is taken from the plan, until more of its units are located there;"""
+AWAY_UNITS = 6.0
+"""where else it lies from what lies off its shelves on the whole site, until more of its own than this do;"""
+SHARE_UNITS = 15.0
+"""and which of the two, from how well the site follows its plan, until more units of it than this are located."""
+FOLLOWING = 0.75
+"""Share of units in a zone of their shelves, before any are located;"""
+FOLLOWING_UNITS = 50.0
+"""this counts as much as so many located units."""
+ANYWHERE_UNITS = 20.0
+"""Until so many units were located away from their shelves, they are taken to lie anywhere, by area,"""
+WAITING = {ZoneKind.BACK_ROOM: 10.0, ZoneKind.RECEIVING: 2.0}
+"""but so many times denser where goods wait."""
+
+
+class Assortment:
+    """Which zones each GTIN is planned for, and how well that is kept to."""
+
+    def __init__(self, site: Site, places: Places) -> None:
+        """Read a site's shelves.
+
+        Args:
+            site: The site.
+            places: Its map.
+        """
+        self.area: Floats = np.diff(places.zone_cells) / max(1, int(places.zone_cells[-1]))
+        """Each zone's share of all cells."""
+        self.planned: Mapping[str, Floats] = _planned(site, places)
+        """Z by GTIN: share of its shelves' capacity in each zone; GTINs without a shelf are absent."""
+        self.following = FOLLOWING
+        """Share of units that lie in a zone of their shelves."""
+        anywhere = self.area * [WAITING.get(zone.kind, 1.0) for zone in site.zones]
+        self._anywhere: Floats = anywhere / max(anywhere.sum(), 1e-9)
+        self.away: Floats = self._anywhere.copy()
+        """Z: where the others lie."""
+
+    def after(self, following: float, away: Floats) -> "Assortment":
+        """Return the same plan, after so much was learnt."""
+        self.following, self.away = following, away
+        return self
+
+    def is_planned(self, gtin: str | None) -> npt.NDArray[np.bool_]:
+        """Return which zones have a shelf for a GTIN, Z."""
+        return np.asarray(self.planned.get(gtin or "", self.away * 0.0) > 0)
+
+    def units(self, gtin: str | None) -> Floats:
+        """Return how many units of a GTIN the plan stands for, Z; zeros for a GTIN without one."""
+        planned = self.planned.get(gtin or "")
+        if planned is None:
+            return np.zeros(len(self.area))
+        elsewhere = np.where(planned > 0, 0.0, self.away)
+        return np.asarray(PLAN_UNITS * planned + AWAY_UNITS * elsewhere / max(elsewhere.sum(), 1e-9))
+
+    def share_units(self) -> Floats:
+        """Return how many units on their shelves, and how many elsewhere, the site stands for."""
+        return SHARE_UNITS * np.array([self.following, 1.0 - self.following])
+
+    def learn(self, gtins: Sequence[str | None], units: Floats) -> None:
+        """Look at where items lie.
+
+        Args:
+            gtins: Of each group of kin.
+            units: Groups by zones: located units.
+        """
+        kept, lost, away = 0.0, 0.0, np.zeros(len(self.area))
+        for number, gtin in enumerate(gtins):
+            planned = self.planned.get(gtin or "")
+            if planned is None:
+                continue
+            elsewhere = np.where(planned > 0, 0.0, units[number])
+            kept += float(units[number].sum() - elsewhere.sum())
+            lost += float(elsewhere.sum())
+            away += elsewhere
+        self.following = (kept + FOLLOWING * FOLLOWING_UNITS) / (kept + lost + FOLLOWING_UNITS)
+        self.away = (away + ANYWHERE_UNITS * self._anywhere) / (lost + ANYWHERE_UNITS)
+
+
+def _planned(site: Site, places: Places) -> dict[str, Floats]:
+    number = {zone: index for index, zone in enumerate(places.zone_ids)}
+    found: dict[str, Floats] = {}
+    for shelf in site.shelves:
+        if shelf.gtin is not None:
+            shares = found.setdefault(shelf.gtin, np.zeros(places.zones))
+            shares[number[shelf.zone]] += shelf.capacity_units or 1
+    return {gtin: shares / shares.sum() for gtin, shares in found.items()}
