@@ -10,7 +10,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from analytics.location.kernel import kernel
+from analytics.location.kernel import float_of_bits, kernel
 from analytics.location.radio import RadioTables
 
 SHARE_TRUST = 2.0
@@ -50,6 +50,13 @@ def weigh_cells(  # noqa: PLR0917
     `cells` is filled with weights of which the largest is 1. `powers` is scratch. Sums run in a fixed order and
     exponentials are our own, so that the result is the same on every machine.
     """
+    log_weights(antennas, weights, means, law, cells)
+    exponentiate(cells, _ONE, powers)
+
+
+@kernel
+def log_weights(antennas: Int16s, weights: Floats32, means: Floats32, law: RadioTables, cells: Floats32) -> None:
+    """Fill `cells` with logarithms of how well each explains a pile of evidence, up to a constant."""
     cells[:] = _ZERO
     total = np.float32(SHARE_TRUST_READS)
     for slot in range(len(weights)):
@@ -67,22 +74,26 @@ def weigh_cells(  # noqa: PLR0917
             for cell in range(len(cells)):
                 off = level - expected[cell]
                 cells[cell] += trust * shares[cell] - off * off * scale
-    _exponentiate(cells, _largest(cells), powers)
 
 
 @kernel
 def _largest(values: Floats32) -> Number:
-    """Return the largest value: in eight lanes, each waiting for itself only."""
-    a = b = c = d = e = f = g = h = values[0]
-    whole = len(values) // 8 * 8
-    for index in range(0, whole, 8):
-        a, b = _larger(values[index], a), _larger(values[index + 1], b)
-        c, d = _larger(values[index + 2], c), _larger(values[index + 3], d)
-        e, f = _larger(values[index + 4], e), _larger(values[index + 5], f)
-        g, h = _larger(values[index + 6], g), _larger(values[index + 7], h)
-    for index in range(whole, len(values)):
-        a = _larger(values[index], a)
-    return max(a, b, c, d, e, f, g, h)
+    """Return the largest value, none of them NaN.
+
+    Floats are compared as whole numbers in the same order (those below 0 with their bits turned around), since of whole
+    numbers eight are compared at a time.
+    """
+    bits = values.view(np.int32)
+    most = _ordered(bits[0])
+    for index in range(len(bits)):
+        most = max(most, _ordered(bits[index]))
+    return float_of_bits(_ordered(most))
+
+
+@kernel
+def _ordered(bits: Number) -> Number:
+    """Return a whole number that is the larger, the larger the float32 with these bits is; and the other way round."""
+    return bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF))
 
 
 @numba.njit(cache=True, inline="always")
@@ -92,10 +103,14 @@ def _larger(one: Number, other: Number) -> Number:
 
 
 @kernel
-def _exponentiate(values: Floats32, top: Number, powers: Int32s) -> None:
-    """Replace values by exp(value - top), to 1e-5 relative; they are at most `top`. Written to be vectorised."""
+def exponentiate(values: Floats32, share: Number, powers: Int32s) -> None:
+    """Replace values by exp(share (value - the largest)), to 1e-5 relative. Written to be vectorised.
+
+    `powers` is scratch, `share` is above 0.
+    """
+    top, unit = _largest(values), share * _LOG2_E
     for index in range(len(values)):
-        exponent = _larger((values[index] - top) * _LOG2_E, _EXPONENT_MIN)
+        exponent = _larger((values[index] - top) * unit, _EXPONENT_MIN)
         whole = np.float32(np.int32(exponent))
         part = exponent - whole  # -1 to 0, where the polynomial is 2^part
         powers[index] = np.int32((whole + _EXPONENT_OF_ONE) * _EXPONENT_UNIT)

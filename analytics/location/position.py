@@ -5,9 +5,18 @@ kin and history say of the zone counts, and what they do not say, where in the z
 """
 
 import numpy as np
-import numpy.typing as npt
 
-from analytics.location.cells import Floats32, Int16s, Int32s, Int64s, weigh_cells
+from analytics.location.cells import (
+    Floats32,
+    Int16s,
+    Int32s,
+    Int64s,
+    Number,
+    exponentiate,
+    log_weights,
+    sum_lanes,
+    sum_products,
+)
 from analytics.location.kernel import kernel
 from analytics.location.places import Floats, Places
 from analytics.location.radio import RadioTables
@@ -21,6 +30,7 @@ RING_M = 0.25
 """Radii are worked out in rings of this width,"""
 RINGS = 512
 """up to 128 m: further away, a position says no more than its zone."""
+_ZERO, _ONE, _RINGS_A_M = np.float32(0.0), np.float32(1.0), np.float32(1.0 / RING_M)
 
 
 def locate(  # noqa: PLR0917 - as the kernel below
@@ -47,22 +57,14 @@ def locate(  # noqa: PLR0917 - as the kernel below
         Rows by 3: x, y and radius, metres, to the centimetre.
     """
     found = np.empty((len(zones), 3))
-    cells = np.zeros(len(places.cell_xy), dtype=np.float32)
-    scratch = np.zeros(len(cells), dtype=np.int32), np.zeros(RINGS)
-    _locate(
-        antennas,
-        weights,
-        means,
-        zones,
-        confidences,
-        law,
-        places.zone_cells,
-        places.cell_xy,
-        places.cell_m2,
-        cells,
-        *scratch,
-        found,
-    )
+    middle = places.cell_xy.mean(axis=0)
+    x_m, y_m = np.ascontiguousarray((places.cell_xy - middle).T, dtype=np.float32)
+    cells, powers = np.zeros(len(x_m), dtype=np.float32), np.zeros(len(x_m), dtype=np.int32)
+    scratch = cells, powers, np.zeros(RINGS, dtype=np.float32)
+    own_m2 = np.float32(places.cell_m2 / 6.0)
+    zone_cells = places.zone_cells
+    _locate(antennas, weights, means, zones, confidences, law, zone_cells, x_m, y_m, own_m2, *scratch, found)
+    found[:, :2] += middle
     return np.round(found, 2)
 
 
@@ -75,43 +77,57 @@ def _locate(  # noqa: PLR0917 - kernels take their arrays one by one
     confidences: Floats32,
     law: RadioTables,
     zone_cells: Int64s,
-    cell_xy: Floats,
-    cell_m2: float,
+    x_m: Floats32,
+    y_m: Floats32,
+    own_m2: Number,
     cells: Floats32,
     powers: Int32s,
-    rings: npt.NDArray[np.float64],
+    rings: Floats32,
     found: Floats,
 ) -> None:
     for row in range(len(zones)):
-        weigh_cells(antennas[row], weights[row], means[row], law, cells, powers)
-        start, stop = zone_cells[zones[row]], zone_cells[zones[row] + 1]
-        for cell in range(len(cells)):
-            cells[cell] **= EVIDENCE_SHARE
-        inside, outside = 0.0, 0.0
-        for cell in range(len(cells)):
-            if start <= cell < stop:
-                inside += np.float64(cells[cell])
-            else:
-                outside += np.float64(cells[cell])
-        sure = np.float64(confidences[row])
-        inner = sure / inside if inside > 0.0 else 0.0
-        outer = (1.0 - sure) / outside if outside > 0.0 else 0.0
-        total, x, y = 0.0, 0.0, 0.0
-        for cell in range(len(cells)):
-            share = np.float64(cells[cell]) * (inner if start <= cell < stop else outer)
-            total += share
-            x += share * cell_xy[cell, 0]
-            y += share * cell_xy[cell, 1]
-        x, y = x / total, y / total
-        rings[:] = 0.0
-        for cell in range(len(cells)):
-            share = np.float64(cells[cell]) * (inner if start <= cell < stop else outer)
-            # An item lies anywhere in its cell: a sixth of its area is added to the mean square of the distance.
-            apart = (cell_xy[cell, 0] - x) ** 2 + (cell_xy[cell, 1] - y) ** 2 + cell_m2 / 6.0
-            rings[min(int(np.sqrt(apart) / RING_M), RINGS - 1)] += share / total
-        held, ring = 0.0, 0
-        while ring < RINGS - 1 and held + rings[ring] < RADIUS_SHARE:
-            held += rings[ring]
-            ring += 1
-        part = (RADIUS_SHARE - held) / rings[ring] if rings[ring] > 0.0 else 1.0
-        found[row, 0], found[row, 1], found[row, 2] = x, y, (ring + min(part, 1.0)) * RING_M
+        log_weights(antennas[row], weights[row], means[row], law, cells)
+        exponentiate(cells, EVIDENCE_SHARE, powers)
+        _share_out(cells, zone_cells[zones[row]], zone_cells[zones[row] + 1], confidences[row])
+        total = sum_lanes(cells)
+        x, y = sum_products(cells, x_m) / total, sum_products(cells, y_m) / total
+        radius_m = _radius_m(cells, x_m, y_m, x, y, own_m2, RADIUS_SHARE * total, powers, rings)
+        found[row, 0], found[row, 1], found[row, 2] = x, y, radius_m
+
+
+@kernel
+def _share_out(cells: Floats32, start: int, stop: int, sure: Number) -> None:
+    """Give the cells of the reported zone, `start` to `stop`, its confidence together, and the others the rest."""
+    inside, outside = sum_lanes(cells[start:stop]), sum_lanes(cells[:start]) + sum_lanes(cells[stop:])
+    inner = sure / inside if inside > 0 else _ZERO
+    outer = (_ONE - sure) / outside if outside > 0 else _ZERO
+    for cell in range(len(cells)):
+        cells[cell] *= inner if start <= cell < stop else outer
+
+
+@kernel
+def _radius_m(  # noqa: PLR0917
+    shares: Floats32,
+    x_m: Floats32,
+    y_m: Floats32,
+    x: Number,
+    y: Number,
+    own_m2: Number,
+    asked: Number,
+    ring_of: Int32s,
+    rings: Floats32,
+) -> Number:
+    """Return the radius around a point that holds so much of the cells' shares; `ring_of` and `rings` are scratch."""
+    for cell in range(len(shares)):
+        # An item lies anywhere in its cell: a sixth of its area is added to the mean square of the distance.
+        east, north = x_m[cell] - x, y_m[cell] - y
+        ring_of[cell] = np.int32(np.sqrt(east * east + north * north + own_m2) * _RINGS_A_M)
+    rings[:] = _ZERO
+    for cell in range(len(shares)):
+        rings[min(ring_of[cell], RINGS - 1)] += shares[cell]
+    held, ring = _ZERO, 0
+    while ring < RINGS - 1 and held + rings[ring] < asked:
+        held += rings[ring]
+        ring += 1
+    part = (asked - held) / rings[ring] if rings[ring] > 0 else 1.0
+    return (ring + min(part, 1.0)) * RING_M
