@@ -45,7 +45,7 @@ def test_a_question_tells_which_boxes_passed_the_gate_and_when(mosquitto: LocalB
     folder = shared_path("data/gate-direction")
     capture = tmp_path / "gate.jsonl"
     with Tagtide(
-        "capture", capture, "--mqtt", mosquitto.url, "--seconds", "60", log=tmp_path / "capture.log"
+        "capture", capture, "--mqtt", mosquitto.url, "--seconds", "600", log=tmp_path / "capture.log"
     ) as recording:
         eventually(lambda: "connected to" in recording.told(), "the recorder is connected")
         publish(mosquitto, list(publications(folder)))
