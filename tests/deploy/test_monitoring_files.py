@@ -101,7 +101,7 @@ def codes_of(path: Path) -> set[str]:
         *re.findall(level + r' if .* else [^,]*,\s*"([a-z_]+)"', text),
         *re.findall(r'"([a-z_]+)" if \w+ else "[a-z_]+", text\)', text),
         *re.findall(r'"[a-z_]+" if \w+ else "([a-z_]+)", text\)', text),
-        *re.findall(r'_warning\("([a-z_]+)"', text),
+        *re.findall(r'_warn(?:ing)?\("([a-z_]+)"', text),
         *re.findall(r'_tell_once\("([a-z_]+)"(?!.*EventLevel\.INFO)', text),
         *re.findall(r'\.tell\("([a-z_]+)".*level=' + level, text),
     }
