@@ -5,6 +5,7 @@ A file is a header and one DuckDB SELECT over the views of `analytics.query`:
 ```sql
 -- What is in this zone now?
 -- More lines that say what the answer's rows and columns mean.
+-- subject: items
 -- formerly: an-older-name
 -- parameters:
 -- $zone: zone identifier (default: all)
@@ -12,10 +13,10 @@ A file is a header and one DuckDB SELECT over the views of `analytics.query`:
 SELECT ...
 ```
 
-The first line is the question. `-- formerly:` stands where a question once had other names, under which it still can be
-asked. `-- parameters: none` stands where there are none. Every parameter has a default, so
-that a question runs by its name alone; `all` is null, and anything else is given to the SQL as text, as values from a
-command line are: the SQL casts them.
+The first line is the question. `-- subject:` is one of `Subject`. `-- formerly:` stands where a question once had other
+names, under which it still can be asked. `-- parameters: none` stands where there are none. Every parameter has a
+default, so that a question runs by its name alone; `all` is null, and anything else is given to the SQL as text, as
+values from a command line are: the SQL casts them.
 
 Averages, and sums of fractions, are rounded to six places in the SQL: DuckDB adds in any order, and the last bits of a
 sum depend on it, while an answer must not.
@@ -24,6 +25,7 @@ sum depend on it, while an answer must not.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 
@@ -32,11 +34,30 @@ from devices.errors import QuestionError
 ALL = "all"
 """Default that stands for null: no restriction."""
 
-_FORMERLY = "formerly:"
+_SUBJECT, _FORMERLY = "subject:", "formerly:"
 _NAME = re.compile(r"[a-z]+(-[a-z]+)*")
 _PARAMETER = re.compile(r"\$([a-z][a-z_]*): (\S.*) \(default: (\S.*)\)")
 _USED = re.compile(r"\$([A-Za-z_]\w*)")
 _COMMENT_OR_TEXT = re.compile(r"--[^\n]*|'(?:[^']|'')*'")
+
+
+class Subject(StrEnum):
+    """What a question is about, in the order in which a list has them."""
+
+    ITEMS = "items"
+    """Where things are, were, and came from."""
+    PLACES = "places"
+    """Tills and fitting rooms."""
+    STOCK = "stock"
+    """How many there are, by the book and on the shelves."""
+    DELIVERIES = "deliveries"
+    """What was announced and what came."""
+    GATES = "gates and exits"
+    """What went in and out."""
+    COUNTING = "counting"
+    """Counting passes."""
+    DEVICES = "devices and data"
+    """Readers, and what they sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +70,8 @@ class Question:
     """The question, one sentence."""
     description: str
     """What the rows and columns of the answer mean; may be empty."""
+    subject: Subject
+    """What it is about."""
     parameters: Mapping[str, str | None]
     """Defaults by parameter name; `None` is null, which means all."""
     parameter_meanings: Mapping[str, str]
@@ -64,7 +87,7 @@ def load_questions() -> Mapping[str, Question]:
     """Read the questions that ship with this package.
 
     Returns:
-        Questions by name, in order of their names.
+        Questions by name, by subject and name.
 
     Raises:
         QuestionError: A file breaks the format of the header; the message names file and line.
@@ -75,7 +98,12 @@ def load_questions() -> Mapping[str, Question]:
         for entry in folder.iterdir()
         if entry.name.endswith(".sql")
     )
-    return {name: parse_question(name, text) for name, text in found}
+    questions = [parse_question(name, text) for name, text in found]
+    return {question.name: question for question in sorted(questions, key=_place)}
+
+
+def _place(question: Question) -> tuple[int, str]:
+    return list(Subject).index(question.subject), question.name
 
 
 def find_question(name: str) -> Question | None:
@@ -104,18 +132,27 @@ def parse_question(name: str, text: str) -> Question:
     if marker is None:
         raise _broken(name, len(header), "the header has no line `-- parameters:` (or `-- parameters: none`)")
     former = [line for line in header[1:marker] if line.startswith(_FORMERLY)]
+    subjects = [line for line in header[1:marker] if line.startswith(_SUBJECT)]
     defaults, meanings = _parameters(name, header, marker)
     sql = "\n".join(lines[len(header) :]).strip()
     _check_sql(name, sql, defaults)
     return Question(
         name=name,
         title=header[0],
-        description=" ".join(line for line in header[1:marker] if line and line not in former),
+        description=" ".join(line for line in header[1:marker] if line and line not in [*former, *subjects]),
+        subject=_subject(name, subjects),
         parameters=defaults,
         parameter_meanings=meanings,
         sql=sql,
         formerly=tuple(old for line in former for old in line.removeprefix(_FORMERLY).split()),
     )
+
+
+def _subject(name: str, lines: list[str]) -> Subject:
+    said = [line.removeprefix(_SUBJECT).strip() for line in lines]
+    if len(said) != 1 or said[0] not in [subject.value for subject in Subject]:
+        raise _broken(name, 0, f"the header has no line `-- subject:` with one of {', '.join(Subject)}")
+    return Subject(said[0])
 
 
 def _leading_comments(lines: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 -- One row per item, newest first. `state`: `sold` (its EPC was booked as sold), `maybe sold` (a till booked units of
 -- its GTIN without naming EPCs since it came, `sales_without_epc_units` of them), `waiting`, or `left behind` where
 -- it has been there for `$minutes` or more without a sale.
+-- subject: places
 -- parameters:
 -- $minutes: after how long an unsold item counts as left behind (default: 20)
 -- $zone: zone identifier (default: all)

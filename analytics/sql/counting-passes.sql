@@ -4,6 +4,7 @@
 -- with a 90 % interval. `recall` is the share of them that this pass heard, `further_quantity` what one more pass as
 -- good is expected to add, and `missing_quantity` how many of the expected items are gone. With a GTIN, of that
 -- alone.
+-- subject: counting
 -- formerly: counts
 -- parameters:
 -- $gtin: GTIN-14, instead of all goods (default: all)

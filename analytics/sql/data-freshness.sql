@@ -3,6 +3,7 @@
 -- tables that change rarely are behind without harm. `delay_seconds_*` is how long after the event its publication
 -- was received, over each site's last hour. Rejects count by the time that they were received; those of unknown topics
 -- have no site.
+-- subject: devices and data
 -- parameters:
 -- $site: site identifier (default: all)
 

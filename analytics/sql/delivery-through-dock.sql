@@ -3,6 +3,7 @@
 -- gate, `$hours` or less after the announcement: of an announcement that names EPCs those items, otherwise items of
 -- its GTIN, each counted for the last announcement of its GTIN before it came. `missing_units` were announced and not
 -- heard. Sites without a gate have no rows.
+-- subject: deliveries
 -- parameters:
 -- $document: delivery document, or part of its name (default: all)
 -- $gtin: GTIN-14 (default: all)

@@ -4,6 +4,7 @@
 -- `silent` are times away, until the device's next `connected`, `resumed` or `heartbeat`, or now: `minutes_away`.
 -- `session_lost` are times for which the MQTT broker forgot what it held for our bridge: nobody knows how many reports
 -- that were. `away` are times in which the bridge did not listen: nothing is lost by that alone.
+-- subject: devices and data
 -- parameters:
 -- $site: site identifier (default: all)
 -- $source: device identifier (default: all)

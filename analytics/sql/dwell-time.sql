@@ -1,6 +1,7 @@
 -- How long do items stay in each zone?
 -- One row per zone, longest median first. Minutes are of stays that have ended; `stays_open` still last and are in no
 -- average, `minutes_open_median` is how long those have lasted by now.
+-- subject: items
 -- parameters:
 -- $zone: zone identifier (default: all)
 -- $gtin: GTIN-14 (default: all)

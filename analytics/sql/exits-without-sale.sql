@@ -4,6 +4,7 @@
 -- only the GTIN, the row says `maybe sold` and how many units were booked so, from `$minutes` before the exit to 5
 -- minutes after it. `alerted` says whether the inventory job raised its alert `exit_without_sale`, which lets each
 -- such sale excuse one exit.
+-- subject: gates and exits
 -- parameters:
 -- $minutes: how long before its exit an item may have been paid for (default: 120)
 -- $site: site identifier (default: all)

@@ -1,6 +1,7 @@
 -- What is in the fitting rooms now, and what was left behind there?
 -- One row per item, longest there first. `abandoned` says that it has been there for `$minutes` or more: nobody tries
 -- on for so long. `came_from_zone` is where to bring it back to.
+-- subject: places
 -- parameters:
 -- $minutes: after how long an item counts as left behind (default: 30)
 -- $zone: zone identifier (default: all)

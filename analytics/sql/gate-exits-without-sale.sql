@@ -3,6 +3,7 @@
 -- since; the surest losses first. Items whose EPC was booked as sold or transferred out are left out. Where a till
 -- named only the GTIN, the row says `maybe sold` and how many units were booked so, from `$minutes` before the
 -- passage to 5 minutes after it. exits-without-sale asks the same of stays in exit zones, for exits without a gate.
+-- subject: gates and exits
 -- formerly: left-without-sale
 -- parameters:
 -- $confidence: least probability that it went out (default: 0.8)

@@ -2,6 +2,7 @@
 -- One row per site, trading day (in the site's time zone), zone and GTIN, newest day first: the figures that closed
 -- the day, and how accuracy went over it. A zone of null is the whole site, a GTIN of null all goods. Accuracy and
 -- its denominators are defined in docs/accuracy.md; 1 is a right book.
+-- subject: stock
 -- parameters:
 -- $gtin: GTIN-14, or - for the rows of all goods together (default: all)
 -- $zone: zone identifier, or - for the rows of whole sites (default: all)

@@ -3,6 +3,7 @@
 -- went another way, such as a box that stood beside the gate. `documents` are those nearest in time that announced or
 -- booked its items, by EPC where they name one, else by GTIN. Loads that did not go through are left out unless
 -- `$direction` asks for them.
+-- subject: gates and exits
 -- parameters:
 -- $direction: inbound, outbound, returned, passed_by or static; all is the first three (default: all)
 -- $gate: gate identifier (default: all)

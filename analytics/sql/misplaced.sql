@@ -1,6 +1,7 @@
 -- Which items stand where they do not belong?
 -- One row per item on a part of the sales floor that has no shelf for its GTIN, longest there first; `is_misplaced` in
 -- analytics/accuracy.py defines it. Sold items are on their way out and left out, and so are GTINs without any shelf.
+-- subject: items
 -- parameters:
 -- $minutes: shortest time in the wrong place; a shopper carries items about (default: 5)
 -- $site: site identifier (default: all)

@@ -5,6 +5,7 @@
 -- was booked as sold or transferred out are left out. A till that names only the GTIN cannot clear one item:
 -- `sales_without_epc_units` are units of its GTIN booked so since an hour before it was last heard, each of which may
 -- explain one such row.
+-- subject: counting
 -- formerly: surely-missing
 -- parameters:
 -- $probability: least probability (default: 0.9)

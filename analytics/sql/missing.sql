@@ -3,6 +3,7 @@
 -- booked as sold or transferred out are left out, and so are cartons, pallets and carriers (SSCC, GRAI, GIAI). A till
 -- that names only the GTIN cannot clear one item: `sales_without_epc_units` are units of its GTIN booked so since an
 -- hour before it was last seen, each of which may explain one such row.
+-- subject: items
 -- parameters:
 -- $hours: shortest time not seen (default: 1)
 -- $site: site identifier (default: all)

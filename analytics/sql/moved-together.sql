@@ -2,6 +2,7 @@
 -- One row per group of items that left one zone for the same other zone within a few seconds of each other, newest
 -- first. `gtins` counts the articles among them, `units` the logistic units that are known to contain something;
 -- `epcs` lists the first twenty. What one person carries through several zones has a row for each border.
+-- subject: items
 -- parameters:
 -- $epc: groups with this item: EPC hex or part of it (default: all)
 -- $zone: groups that came into this zone (default: all)

@@ -2,6 +2,7 @@
 -- One row per gate and direction: items, loads, and how sure their directions are. A day is a trading day: it begins
 -- at midnight at the site. `items` are distinct; one that went in and out counts in both directions. Passages whose
 -- direction is less sure than `$confidence` are counted in `doubtful` only.
+-- subject: gates and exits
 -- parameters:
 -- $day: trading day, YYYY-MM-DD; all is the newest (default: all)
 -- $gate: gate identifier (default: all)

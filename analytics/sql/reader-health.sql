@@ -3,6 +3,7 @@
 -- that the reader says of itself except that it went away. States: `never heard`; `disconnected` (it, or the broker
 -- for it, said so, and nothing came since); `silent` (no sign of life for $silent_seconds); `reporting`.
 -- `reports_lost` are those that it, or its running numbers, admit to; device-losses has them in detail.
+-- subject: devices and data
 -- parameters:
 -- $site: site identifier (default: all)
 -- $silent_seconds: silence after which a reader counts as silent (default: 300)

@@ -4,6 +4,7 @@
 -- those items, otherwise items of its GTIN, each counted for the last announcement of its GTIN before it came. Where
 -- antennas watch a receiving zone, these must have been located there too. Goods booked without an announcement have
 -- no figure.
+-- subject: deliveries
 -- parameters:
 -- $document: delivery document, or part of its name (default: all)
 -- $gtin: GTIN-14 (default: all)

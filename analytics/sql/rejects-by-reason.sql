@@ -1,6 +1,7 @@
 -- What could not be decoded, and why?
 -- One row per site, device, topic and reason, most rejects first. Several parts of a publication may be rejected each;
 -- `example` is what the newest reject says.
+-- subject: devices and data
 -- parameters:
 -- $site: site identifier (default: all)
 -- $reason: reason code (default: all)

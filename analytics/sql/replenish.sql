@@ -3,6 +3,7 @@
 -- a shelf without one, its share of the tagged items of its GTIN in its zone that no scale there accounts for
 -- (`counted_by`). A shelf of which neither says anything is left out. `units_in_back` lie in back room and receiving;
 -- shelves of one GTIN share them.
+-- subject: stock
 -- parameters:
 -- $site: site identifier (default: all)
 -- $zone: zone identifier of the shelf (default: all)

@@ -3,6 +3,7 @@
 -- at any antenna, not at gates alone: which way things went through a gate is in passages-today and the table
 -- `passages`. `reads` are rows of the table, `air_reads` the reads on the air that the reader says they stand for;
 -- `passage` numbers the sightings.
+-- subject: devices and data
 -- formerly: gate-passages
 -- parameters:
 -- $reader: reader identifier (default: all)

@@ -1,6 +1,7 @@
 -- How much of the time was each shelf stocked?
 -- One row per shelf with a scale, the worst first, over the time from its first known count until now. A shelf is
 -- available while it holds at least one unit; times without a known count are in neither part of the share.
+-- subject: stock
 -- parameters:
 -- $minimum_share: share of capacity that is the minimum where the site file gives none (default: 0.25)
 -- $shelf: shelf identifier (default: all)

@@ -3,6 +3,7 @@
 -- named `reader:port`; a reader stands for all of its antennas, and no antenna for the whole site. `prior_value` is
 -- what was taken before the site taught anything: physics and the site file, or a calibration. `value` lies within
 -- two `spread`s of the truth, as far as the model is right. `laws` is how many laws were in force so far.
+-- subject: devices and data
 -- parameters:
 -- $antenna: antenna, as `reader:port` (default: all)
 -- $parameter: parameter, such as offset_db (default: all)

@@ -2,6 +2,7 @@
 -- One row per logistic unit and thing in it, as far as moving together tells: now, or over all time with `past`. What
 -- is in a carton that is on a pallet has a row with each. `unit_zone` and `zone` are where the unit and the thing are
 -- located now, null where they are not heard. `common_trips` counts the moves that both have made together.
+-- subject: items
 -- parameters:
 -- $epc: the unit, or a thing in it: EPC hex or part of it, EPC URI or part of it, or a GTIN-14 (default: all)
 -- $past: yes for containments that have ended, too (default: no)

@@ -1,6 +1,7 @@
 -- Where is this item, and which way did it come?
 -- One row per stay of each item, its newest stay first; the item that moved last comes first. An item that was read
 -- but never located has one row without a zone. `here_now` says whether the stay lasts.
+-- subject: items
 -- parameters:
 -- $epc: EPC hex or part of it, EPC URI or part of it, or a GTIN-14 (default: all)
 -- $site: site identifier (default: all)

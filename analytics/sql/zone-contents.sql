@@ -1,6 +1,7 @@
 -- What is in this zone now?
 -- One row per zone and GTIN, most items first; items without a GTIN share a row. `items_sold` of them were booked as
 -- sold and are still there: at the till, or brought back.
+-- subject: items
 -- parameters:
 -- $zone: zone identifier (default: all)
 -- $site: site identifier (default: all)

@@ -1,5 +1,6 @@
 """`tagtide sql`, `tagtide questions`, `tagtide tail`: asking and watching what has landed."""
 
+import itertools
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -127,16 +128,20 @@ def questions(
 
 def _list(known: "Iterable[Question]") -> None:
     table = Table(header_style="bold")
-    table.add_column("name", no_wrap=True)
+    table.add_column("about", no_wrap=True)
+    table.add_column("name", no_wrap=True, style="bold")
     table.add_column("question")
     table.add_column("parameters")
-    for question in known:
-        shown = ", ".join(f"{parameter}={default or 'all'}" for parameter, default in question.parameters.items())
-        table.add_row(question.name, question.title, shown)
+    for subject, questions_of in itertools.groupby(known, key=lambda question: question.subject):
+        table.add_section()
+        for at, question in enumerate(questions_of):
+            table.add_row(subject if at == 0 else "", question.name, question.title, ", ".join(question.parameters))
     console = AnswerConsole()
     if not console.is_terminal:
         console.width = PIPED_WIDTH
     console.print(table)
+    if console.is_terminal:
+        say("`tagtide questions NAME` explains a question and its parameters")
 
 
 def tail(

@@ -15,7 +15,7 @@ import pytest
 import analytics
 from analytics.lake import Lake
 from analytics.query import SHARED_VIEWS, SITE_VIEWS, ask, connect, create_views
-from analytics.questions import Question, find_question, load_questions, parse_question
+from analytics.questions import Question, Subject, find_question, load_questions, parse_question
 from analytics.schemas import TABLES
 from devices.errors import QuestionError
 from devices.site.model import Site, Zone, ZoneKind
@@ -621,6 +621,7 @@ def test_dwell_time_against_the_obvious_sum(store: duckdb.DuckDBPyConnection) ->
 
 GOOD = """-- What is it?
 -- It is this.
+-- subject: stock
 -- parameters:
 -- $zone: zone identifier (default: all)
 -- $minutes: how long (default: 5)
@@ -635,13 +636,14 @@ def test_header_is_read() -> None:
         name="what-is",
         title="What is it?",
         description="It is this.",
+        subject=Subject.STOCK,
         parameters={"zone": None, "minutes": "5"},
         parameter_meanings={"zone": "zone identifier", "minutes": "how long"},
         sql="SELECT 1 WHERE $zone::VARCHAR IS NULL OR $minutes::DOUBLE > 1 -- $not_one",
     )
     renamed = parse_question("what-is", GOOD.replace("-- parameters", "-- formerly: what-was what\n-- parameters"))
     assert renamed == dataclasses.replace(question, formerly=("what-was", "what"))
-    bare = parse_question("bare", "-- What?\n-- parameters: none\nSELECT '$5; really'")
+    bare = parse_question("bare", "-- What?\n-- subject: items\n-- parameters: none\nSELECT '$5; really'")
     assert bare.parameters == {}
 
 
@@ -651,9 +653,11 @@ def test_header_is_read() -> None:
         (("-- What is it?", "-- What it is."), "line 1"),
         (("-- What is it?\n", "\n-- What is it?\n"), "line 1"),
         (("-- parameters:\n", ""), "parameters"),
-        (("-- parameters:", "-- parameters: none"), "line 3"),
-        (("(default: 5)", ""), "line 5"),
-        (("$minutes: how", "minutes: how"), "line 5"),
+        (("-- subject: stock\n", ""), "subject"),
+        (("subject: stock", "subject: love"), "subject"),
+        (("-- parameters:", "-- parameters: none"), "line 4"),
+        (("(default: 5)", ""), "line 6"),
+        (("$minutes: how", "minutes: how"), "line 6"),
         (("$minutes: how", "$zone: how"), "twice"),
         (("$minutes::DOUBLE", "1"), "does not use"),
         (("$minutes::DOUBLE", "$hours::DOUBLE"), "does not declare"),
