@@ -1,6 +1,6 @@
 """Where goods belong: the shelves of the site file as a belief about items before any of their reads.
 
-A unit of a GTIN lies where a shelf holds that GTIN, unless it waits in the back room, was put down elsewhere, or the
+A unit of a GTIN lies at a shelf that holds that GTIN, unless it waits in the back room, was put down elsewhere, or the
 site file is out of date. How many units do lie in a zone of their shelves, the *following*, and where the others are,
 is learnt from the items that have been located: a plan that nobody follows soon says little. The plan speaks as so
 many units of kin (`analytics.location.kin`) would, so what the items of a GTIN show themselves outweighs it.
@@ -30,6 +30,14 @@ WAITING = {ZoneKind.BACK_ROOM: 10.0, ZoneKind.RECEIVING: 2.0}
 """but so many times denser where goods wait."""
 
 
+SHELF_M = 1.2
+"""How far from the place of its shelf a unit lies, standard deviation along each axis, metres."""
+SHELF_CELLS = 16
+"""Cells that are remembered as those of a GTIN's shelves."""
+SHELVED = 0.8
+"""Share of the units in a zone of their shelves that lie at these, where the site file says where they stand."""
+
+
 class Assortment:
     """Which zones each GTIN is planned for, and how well that is kept to."""
 
@@ -44,6 +52,8 @@ class Assortment:
         """Each zone's share of all cells."""
         self.planned: Mapping[str, Floats] = _planned(site, places)
         """Z by GTIN: share of its shelves' capacity in each zone; GTINs without a shelf are absent."""
+        self._cell_zone = np.repeat(np.arange(places.zones), np.diff(places.zone_cells))
+        self._shelf_density = _shelf_density(site, places, self._cell_zone)
         self.following = FOLLOWING
         """Share of units that lie in a zone of their shelves."""
         anywhere = self.area * [WAITING.get(zone.kind, 1.0) for zone in site.zones]
@@ -59,6 +69,16 @@ class Assortment:
     def is_planned(self, gtin: str | None) -> npt.NDArray[np.bool_]:
         """Return which zones have a shelf for a GTIN, Z."""
         return np.asarray(self.planned.get(gtin or "", self.away * 0.0) > 0)
+
+    def shelf_cells(self, gtin: str | None) -> tuple[npt.NDArray[np.int16], Floats]:
+        """Return the cells at a GTIN's shelves, and the share of each in what lies at those of its zone."""
+        density = self._shelf_density.get(gtin or "")
+        if density is None:
+            return np.zeros(0, dtype=np.int16), np.zeros(0)
+        cells = np.sort(np.argsort(-density, kind="stable")[:SHELF_CELLS])
+        shares, zone = density[cells], self._cell_zone[cells]
+        totals = np.bincount(zone, weights=shares, minlength=len(self.area))
+        return cells.astype(np.int16), SHELVED * shares / np.maximum(totals[zone], 1e-9)
 
     def units(self, gtin: str | None) -> Floats:
         """Return how many units of a GTIN the plan stands for, Z; zeros for a GTIN without one."""
@@ -100,3 +120,17 @@ def _planned(site: Site, places: Places) -> dict[str, Floats]:
             shares = found.setdefault(shelf.gtin, np.zeros(places.zones))
             shares[number[shelf.zone]] += shelf.capacity_units or 1
     return {gtin: shares / shares.sum() for gtin, shares in found.items()}
+
+
+def _shelf_density(site: Site, places: Places, cell_zone: npt.NDArray[np.int64]) -> dict[str, Floats]:
+    """Return how likely each cell holds a unit that lies at a shelf of its GTIN; only shelves with a place count."""
+    number = {zone: index for index, zone in enumerate(places.zone_ids)}
+    found: dict[str, Floats] = {}
+    for shelf in site.shelves:
+        if shelf.gtin is not None and shelf.x is not None and shelf.y is not None:
+            apart = (places.cell_xy[:, 0] - shelf.x) ** 2 + (places.cell_xy[:, 1] - shelf.y) ** 2
+            inside = cell_zone == number[shelf.zone]
+            here = np.where(inside, np.exp(-0.5 * (apart - apart[inside].min()) / SHELF_M**2), 0.0)
+            density = found.setdefault(shelf.gtin, np.zeros(len(cell_zone)))
+            density += (shelf.capacity_units or 1) * here / here.sum()
+    return found

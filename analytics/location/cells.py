@@ -159,15 +159,37 @@ def sum_products(values: Floats32, others: Floats32) -> Number:
 
 
 @kernel
-def pool_zones(cells: Floats32, zone_cells: Int64s, factors: Floats32, zones: Floats32) -> int:
-    """Sum cells to zones, as probabilities, each zone times its factor; return the likeliest cell."""
+def pool_zones(  # noqa: PLR0917
+    cells: Floats32,
+    zone_cells: Int64s,
+    factors: Floats32,
+    shelf_cell: Int16s,
+    shelf_share: Floats32,
+    zones: Floats32,
+) -> int:
+    """Sum cells to zones, as probabilities; return the likeliest cell.
+
+    Args:
+        cells: Weight of each cell, as `weigh_cells` fills it.
+        zone_cells: As in `Places`.
+        factors: By how much each zone is likelier than its area.
+        shelf_cell: Cells at shelves of the item's GTIN,
+        shelf_share: and the share of what is in their zone that lies in each; the rest lies anywhere in the zone.
+        zones: Filled.
+    """
     total, top, most, best = _ZERO, _ZERO, _ZERO, 0
     for zone in range(len(zones)):
         mass, largest = _ZERO, _ZERO
         for cell in range(zone_cells[zone], zone_cells[zone + 1]):
             mass += cells[cell]
             largest = _larger(cells[cell], largest)
-        zones[zone] = mass * factors[zone]
+        count = np.float32(zone_cells[zone + 1] - zone_cells[zone])
+        anywhere, shelved = _ONE, _ZERO
+        for place in range(len(shelf_cell)):
+            if zone_cells[zone] <= shelf_cell[place] < zone_cells[zone + 1]:
+                anywhere -= shelf_share[place]
+                shelved += shelf_share[place] * cells[shelf_cell[place]]
+        zones[zone] = (anywhere * mass + count * shelved) * factors[zone]
         total += zones[zone]
         if largest * factors[zone] > top:
             top, most, best = largest * factors[zone], largest, zone

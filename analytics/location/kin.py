@@ -23,8 +23,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from analytics.location.assortment import Assortment
-from analytics.location.cells import Floats32, Int32s, Int64s
+from analytics.location.assortment import SHELF_CELLS, Assortment
+from analytics.location.cells import Floats32, Int16s, Int32s, Int64s
 from analytics.location.items import ItemTable
 from analytics.location.kernel import kernel
 from analytics.location.tracks import Track, Tracks
@@ -54,6 +54,10 @@ class KinTables(NamedTuple):
     """Units that are taken to lie there before any are located."""
     planned: npt.NDArray[np.bool_]
     """Whether a shelf there is theirs."""
+    shelf_cell: Int16s
+    """Groups by `SHELF_CELLS`: cells at their shelves; those of a zone follow each other."""
+    shelf_share: Floats32
+    """Groups by `SHELF_CELLS`: share of what lies on their shelves in that zone; 0 for none."""
     share_units: Floats32
     """Two: units on their shelves, and elsewhere, that each planned group is taken to have before any are located."""
 
@@ -76,6 +80,8 @@ class Kin:
             counts=np.zeros((_FIRST, zones), dtype=np.int32),
             base=np.zeros((_FIRST, zones), dtype=np.float32),
             planned=np.zeros((_FIRST, zones), dtype=np.bool_),
+            shelf_cell=np.zeros((_FIRST, SHELF_CELLS), dtype=np.int16),
+            shelf_share=np.zeros((_FIRST, SHELF_CELLS), dtype=np.float32),
             share_units=assortment.share_units().astype(np.float32),
         )
         """What kernels have to know of the groups, by number; some spare ones at the end."""
@@ -115,11 +121,15 @@ class Kin:
                 counts=np.concatenate([tables.counts, np.zeros(shape, dtype=np.int32)]),
                 base=np.concatenate([tables.base, np.zeros(shape, dtype=np.float32)]),
                 planned=np.concatenate([tables.planned, np.zeros(shape, dtype=np.bool_)]),
+                shelf_cell=np.concatenate([tables.shelf_cell, np.zeros((shape[0], SHELF_CELLS), dtype=np.int16)]),
+                shelf_share=np.concatenate([tables.shelf_share, np.zeros((shape[0], SHELF_CELLS), dtype=np.float32)]),
             )
 
     def _lay_base(self, group: int) -> None:
         units = self.assortment.units(self._gtins[group])
         self.tables.planned[group] = self.assortment.is_planned(self._gtins[group])
+        cells, shares = self.assortment.shelf_cells(self._gtins[group])
+        self.tables.shelf_cell[group, : len(cells)], self.tables.shelf_share[group, : len(cells)] = cells, shares
         self.tables.base[group] = units if units.any() else STRAYS * self.assortment.area
 
     def _groups_of(self, articles: Int64s, table: ItemTable) -> Int32s:

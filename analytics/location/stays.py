@@ -14,7 +14,7 @@ import numpy.typing as npt
 from analytics.location.arrivals import SIGN_OF_LIFE, WENT_DARK
 from analytics.location.cells import Floats32, Int16s, Int32s, Int64s, Number, pool_zones, weigh_cells
 from analytics.location.kernel import kernel, prefetch
-from analytics.location.kin import KIN_TRUST_MOVED, KinTables, count_for, weigh_kin
+from analytics.location.kin import KIN_TRUST_MOVED, NO_GROUP, KinTables, count_for, weigh_kin
 from analytics.location.policy import Policy
 from analytics.location.radio import RadioTables
 from analytics.location.tracks import TRACK, Track, Tracks, take_read
@@ -235,12 +235,14 @@ def believe(  # noqa: PLR0917
     trust = 1.0 if track.moved == 0 else KIN_TRUST_MOVED
     weigh_kin(track, group, items.kin, site.area, trust, factors)
     weigh_cells(track.settled_antenna, track.settled_weight, track.settled_dbm, law, cells, powers)
-    track.cell = pool_zones(cells, site.zone_cells, factors, settled)
+    shelf_cell, shelf_share = items.kin.shelf_cell, items.kin.shelf_share
+    at = group if track.moved == 0 else NO_GROUP  # what has moved may have been put down anywhere in a zone
+    track.cell = pool_zones(cells, site.zone_cells, factors, shelf_cell[at], shelf_share[at], settled)
     if track.doubt_us > 0:
         if track.moved == 0:
             weigh_kin(track, group, items.kin, site.area, KIN_TRUST_MOVED, factors)
         weigh_cells(track.doubt_antenna, track.doubt_weight, track.doubt_dbm, law, cells, powers)
-        pool_zones(cells, site.zone_cells, factors, doubt)
+        pool_zones(cells, site.zone_cells, factors, shelf_cell[NO_GROUP], shelf_share[NO_GROUP], doubt)
         odds = np.float32(math.exp(track.odds))
         for zone in range(len(doubt)):
             settled[zone] = (settled[zone] + odds * doubt[zone]) / (np.float32(1.0) + odds)

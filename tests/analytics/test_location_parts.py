@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.location.assortment import FOLLOWING, FOLLOWING_UNITS, Assortment
-from analytics.location.cells import weigh_cells
+from analytics.location.cells import pool_zones, weigh_cells
 from analytics.location.items import ItemTable
 from analytics.location.kin import NO_GROUP, UNIT, Kin, KinTables, weigh_kin
 from analytics.location.pending import PendingRows
@@ -222,6 +222,30 @@ def test_goods_follow_their_plan_as_much_as_they_are_seen_to() -> None:
     assert plan.following == pytest.approx((900 + FOLLOWING * FOLLOWING_UNITS) / (1000 + FOLLOWING_UNITS))
     assert plan.units(GTIN)[1] == plan.units(GTIN)[2] > plan.units(GTIN)[0] > 0
     assert plan.units("00000000000000").tolist() == [0.0, 0.0, 0.0]
+
+
+def test_what_belongs_on_a_shelf_is_expected_beside_it() -> None:
+    """Four in five of the units in its zone, within a few steps; a shelf without a place says nothing of the kind."""
+    zone = Zone(id="a", kind=ZoneKind.SALES_FLOOR, polygon=((0.0, 0.0), (12.0, 0.0), (12.0, 12.0), (0.0, 12.0)))
+    shelves = Shelf(id="1", zone="a", gtin=GTIN, x=2.0, y=3.0), Shelf(id="2", zone="a", gtin="09506000134352")
+    site = Site(id="s", zones=(zone,), shelves=shelves)
+    places = map_site(site)
+    cells, shares = Assortment(site, places).shelf_cells(GTIN)
+    assert shares.sum() == pytest.approx(0.8)
+    assert shares @ places.cell_xy[cells] / shares.sum() == pytest.approx([2.0, 3.0], abs=0.5)
+    assert len(Assortment(site, places).shelf_cells("09506000134352")[0]) == 0
+
+
+def test_cells_beside_a_shelf_count_for_their_zone_as_much_as_goods_lie_there() -> None:
+    """Reads that fit two cells of two zones alike tell them apart where goods of the one lie in that very cell."""
+    cells, zone_cells = np.array([0.2, 1.0, 1.0, 0.2], dtype=np.float32), np.array([0, 2, 4])
+    even, zones = np.ones(2, dtype=np.float32), np.zeros(2, dtype=np.float32)
+    shelf_cell, shelf_share = np.array([1, 0], dtype=np.int16), np.array([0.8, 0.0], dtype=np.float32)
+    pool_zones(cells, zone_cells, even, shelf_cell, np.zeros(2, dtype=np.float32), zones)
+    assert zones.tolist() == [0.5, 0.5]
+    pool_zones(cells, zone_cells, even, shelf_cell, shelf_share, zones)
+    shelved = 0.2 * 1.2 + 0.8 * 2
+    assert zones == pytest.approx([shelved / (shelved + 1.2), 1.2 / (shelved + 1.2)])
 
 
 def test_shelves_share_a_gtin_by_their_capacity() -> None:
