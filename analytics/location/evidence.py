@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from analytics.location.cells import WEIGHT_MIN, Floats32, Int16s
-from analytics.text_kernels import Bytes, Ends, put_tenths, put_text, string_array
+from analytics.text_kernels import SPARE_BYTES, Bytes, Ends, piece_of, put_part, put_piece, put_tenths, string_array
 
 Int64s = npt.NDArray[np.int64]
 
@@ -20,12 +20,9 @@ RSSI_DBM_MAX = 1e9
 """What a reader reports beyond this, either way, is shown as this."""
 _NONE = np.float32(WEIGHT_MIN)
 _NUMBER_BYTES_MAX = 16
-_ROW_HEAD = np.frombuffer(b'{"antennas":[', dtype=np.uint8)
-_ROW_TAIL = np.frombuffer(b"]}", dtype=np.uint8)
-_ANTENNA = np.frombuffer(b'{"antenna":', dtype=np.uint8)
-_READS = np.frombuffer(b',"reads":', dtype=np.uint8)
-_RSSI = np.frombuffer(b',"rssi_dbm":', dtype=np.uint8)
-_NULL = np.frombuffer(b"null", dtype=np.uint8)
+_ROW_HEAD, _ROW_TAIL = piece_of(b'{"antennas":['), piece_of(b"]}")
+_ANTENNA, _READS = b'{"antenna":', b',"reads":'
+_RSSI, _NULL = piece_of(b',"rssi_dbm":'), piece_of(b"null")
 _CLOSING, _COMMA = ord("}"), ord(",")
 
 
@@ -41,22 +38,22 @@ def describe(labels: Sequence[str], antennas: Int16s, weights: Floats32, means: 
     Returns:
         JSON objects, the strongest antenna first.
     """
-    quoted = [np.frombuffer(msgspec.json.encode(label), dtype=np.uint8) for label in labels]
-    label_ends = np.cumsum([0, *(len(label) for label in quoted)]).astype(np.int64)
-    longest = max((len(label) for label in quoted), default=0)
-    of_antenna = len(_ANTENNA) + longest + len(_READS) + len(_RSSI) + 2 * _NUMBER_BYTES_MAX + 2
+    heads = [_ANTENNA + msgspec.json.encode(label) + _READS for label in labels]
+    head_ends = np.cumsum([0, *(len(head) for head in heads)]).astype(np.int64)
+    longest = max((len(head) for head in heads), default=0)
+    of_antenna = longest + len(_RSSI) + 2 * _NUMBER_BYTES_MAX + 2
     heard = int(np.count_nonzero(weights > _NONE))
-    text = np.empty(len(weights) * (len(_ROW_HEAD) + len(_ROW_TAIL)) + heard * of_antenna, dtype=np.uint8)
+    room = len(weights) * (len(_ROW_HEAD) + len(_ROW_TAIL)) + heard * of_antenna + SPARE_BYTES
+    text = np.empty(room, dtype=np.uint8)
     ends = np.empty(len(weights), dtype=np.int64)
-    label_text = np.concatenate([np.empty(0, dtype=np.uint8), *quoted])
-    _describe(label_text, label_ends, antennas, weights, means, text, ends)
+    _describe(piece_of(b"".join(heads)), head_ends, antennas, weights, means, text, ends)
     return string_array(text, ends)
 
 
 @numba.njit(cache=True)
 def _describe(  # noqa: PLR0917 - kernels take their arrays one by one
-    label_text: Bytes,
-    label_ends: Int64s,
+    heads: Bytes,
+    head_ends: Int64s,
     antennas: Int16s,
     weights: Floats32,
     means: Floats32,
@@ -67,25 +64,23 @@ def _describe(  # noqa: PLR0917 - kernels take their arrays one by one
     place = 0
     for row in range(len(ends)):
         heard = _sort(weights[row], means[row], order)
-        place = put_text(text, place, _ROW_HEAD)
+        place = put_piece(text, place, _ROW_HEAD)
         for rank in range(heard):
             slot = order[rank]
             antenna = antennas[row, slot]
             if rank:
                 text[place] = _COMMA
                 place += 1
-            place = put_text(text, place, _ANTENNA)
-            place = put_text(text, place, label_text[label_ends[antenna] : label_ends[antenna + 1]])
-            place = put_text(text, place, _READS)
+            place = put_part(text, place, heads, head_ends[antenna], head_ends[antenna + 1])
             place = put_tenths(text, place, np.float64(weights[row, slot]))
-            place = put_text(text, place, _RSSI)
+            place = put_piece(text, place, _RSSI)
             if np.isnan(means[row, slot]):
-                place = put_text(text, place, _NULL)
+                place = put_piece(text, place, _NULL)
             else:
                 place = put_tenths(text, place, min(max(np.float64(means[row, slot]), -RSSI_DBM_MAX), RSSI_DBM_MAX))
             text[place] = _CLOSING
             place += 1
-        place = put_text(text, place, _ROW_TAIL)
+        place = put_piece(text, place, _ROW_TAIL)
         ends[row] = place
 
 

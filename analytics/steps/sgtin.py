@@ -11,7 +11,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analytics.steps.identity import identify
-from analytics.text_kernels import Bytes, Ends, Number, digits_of, put_digits, put_text, string_array, text_of
+from analytics.text_kernels import (
+    SPARE_BYTES,
+    Bytes,
+    Ends,
+    Number,
+    digits_of,
+    piece_of,
+    put_digits,
+    put_piece,
+    string_array,
+    text_of,
+)
 from devices.epc.coding_tables import PREFIX_BITS, SCHEMES
 
 Ints = npt.NDArray[np.int64]
@@ -26,7 +37,7 @@ _ARTICLE_BITS = PREFIX_BITS[0] + _SGTIN_96.reference_bits[0]
 _PARTITION_INVALID = 7
 _REFERENCE_BITS = np.array(_SGTIN_96.reference_bits, dtype=np.int64)
 _TEN_TO = 10 ** np.arange(14, dtype=np.int64)
-_URI_HEAD = np.frombuffer(b"urn:epc:id:sgtin:", dtype=np.uint8)
+_URI_HEAD = piece_of(b"urn:epc:id:sgtin:")
 _GTIN_DIGITS = 14
 _URI_BYTES_MAX = len(_URI_HEAD) + 13 + 2 + len(str(_SERIAL_MASK))
 _DOT, _ZERO, _NINE, _A, _F = 46, 48, 57, 65, 70
@@ -43,7 +54,7 @@ def name_items(epcs: pa.StringArray) -> tuple[pa.Array, pa.Array]:
     """
     rows = len(epcs)
     text, offsets = text_of(epcs)
-    uris, uri_ends = np.empty(rows * _URI_BYTES_MAX, dtype=np.uint8), np.empty(rows, dtype=np.int64)
+    uris, uri_ends = np.empty(rows * _URI_BYTES_MAX + SPARE_BYTES, dtype=np.uint8), np.empty(rows, dtype=np.int64)
     gtins, gtin_ends = np.empty(rows * _GTIN_DIGITS, dtype=np.uint8), np.empty(rows, dtype=np.int64)
     known = np.empty(rows, dtype=np.bool_)
     _write_names(text, offsets, uris, uri_ends, gtins, gtin_ends, known)
@@ -125,7 +136,7 @@ def _write_names(  # noqa: PLR0917 - kernels take their arrays one by one
             prefix, reference = article >> bits, article & ((1 << bits) - 1)
             if prefix < _TEN_TO[prefix_digits] and reference < _TEN_TO[reference_digits]:
                 known[row] = True
-                uri_at = put_text(uris, uri_at, _URI_HEAD)
+                uri_at = put_piece(uris, uri_at, _URI_HEAD)
                 uri_at = put_digits(uris, uri_at, prefix, prefix_digits)
                 uris[uri_at] = _DOT
                 uri_at = put_digits(uris, uri_at + 1, reference, reference_digits)
