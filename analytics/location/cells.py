@@ -173,11 +173,11 @@ def pool_zones(  # noqa: PLR0917
         cells: Weight of each cell, as `weigh_cells` fills it.
         zone_cells: As in `Places`.
         factors: By how much each zone is likelier than its area.
-        shelf_cell: Cells at shelves of the item's GTIN,
+        shelf_cell: Cells at shelves of the item's GTIN, in order (behind them may be some of share 0),
         shelf_share: and the share of what is in their zone that lies in each; the rest lies anywhere in the zone.
         zones: Filled.
     """
-    total, top, most, best = _ZERO, _ZERO, _ZERO, 0
+    total, top, most, best, place = _ZERO, _ZERO, _ZERO, 0, 0
     for zone in range(len(zones)):
         mass, largest = _ZERO, _ZERO
         for cell in range(zone_cells[zone], zone_cells[zone + 1]):
@@ -185,10 +185,10 @@ def pool_zones(  # noqa: PLR0917
             largest = _larger(cells[cell], largest)
         count = np.float32(zone_cells[zone + 1] - zone_cells[zone])
         anywhere, shelved = _ONE, _ZERO
-        for place in range(len(shelf_cell)):
-            if zone_cells[zone] <= shelf_cell[place] < zone_cells[zone + 1]:
-                anywhere -= shelf_share[place]
-                shelved += shelf_share[place] * cells[shelf_cell[place]]
+        while place < len(shelf_cell) and shelf_cell[place] < zone_cells[zone + 1]:
+            anywhere -= shelf_share[place]
+            shelved += shelf_share[place] * cells[shelf_cell[place]]
+            place += 1
         zones[zone] = (anywhere * mass + count * shelved) * factors[zone]
         total += zones[zone]
         if largest * factors[zone] > top:
