@@ -23,7 +23,7 @@ Mass = npt.NDArray[np.float64]
 
 INTERVAL_PROBABILITY = 0.9
 """The intervals of a site's GTINs together are meant to hold the truth with this probability."""
-MODEL_PROBABILITY = 0.925
+MODEL_PROBABILITY = 0.915
 """What they are made to hold of the model's distributions. The rest is for what the model leaves out: goods at the dock
 of which nobody has told, a till that scans the wrong article. Set on tuning days alone."""
 LEAST_PROBABILITY = 0.75
@@ -52,6 +52,12 @@ class ShareBelief:
     def mean(self) -> float:
         """Expected share."""
         return float(self.shares @ self.weights)
+
+    def at(self, shares: Mass) -> Mass:
+        """Return the probabilities of a coarser set of rising shares: each share's goes to the nearest."""
+        middles = np.sqrt(shares[1:] * shares[:-1])
+        nearest = np.searchsorted(middles, self.shares)
+        return np.asarray(np.bincount(nearest, self.weights, minlength=len(shares)), dtype=np.float64)
 
     @property
     def ratio(self) -> tuple[float, float]:
@@ -97,12 +103,12 @@ def units_of(located: int, more: Sequence[Mass], fewer: Sequence[float] = ()) ->
     return Units(base=located - len(fewer), mass=mass[:kept] / mass[:kept].sum())
 
 
-def mixed(found: Sequence[Units]) -> Units:
-    """Return a distribution that is one of some, equally likely."""
+def mixed(found: Sequence[Units], weights: Sequence[float]) -> Units:
+    """Return a distribution that is one of some, with probabilities that add up to 1."""
     base = min(one.base for one in found)
     mass = np.zeros(max(one.base + len(one.mass) for one in found) - base)
-    for one in found:
-        mass[one.base - base : one.base - base + len(one.mass)] += one.mass / len(found)
+    for one, weight in zip(found, weights, strict=True):
+        mass[one.base - base : one.base - base + len(one.mass)] += one.mass * weight
     return Units(base=base, mass=mass)
 
 
@@ -120,25 +126,29 @@ def coins(probabilities: Sequence[float]) -> Mass:
 
 
 def never_read(read: int, belief: ShareBelief) -> Mass:
-    """Return the distribution of units never read beside `read` units that were.
-
-    With share s it is beta negative binomial, a = A (1 - s), b = A s, A = `ALIKE_UNITS`, n = read:
-    P(0) = B(a + n, b) / B(a, b), P(u + 1) / P(u) = (n + u) (b + u) / ((u + 1) (a + n + b + u)); mixed over the belief.
-    """
+    """Return the distribution of units never read beside `read` units that were, mixed over what is believed."""
     if read <= 0:
         return np.ones(1)
-    a, b, n = ALIKE_UNITS * (1.0 - belief.shares), ALIKE_UNITS * belief.shares, float(read)
-    first = np.array([_log_none(n, *pair) for pair in zip(a.tolist(), b.tolist(), strict=True)])
     length = 32
     while True:
-        u = np.arange(length, dtype=np.float64)[:, None]
-        steps = (n + u) * (b + u) / ((u + 1.0) * (a + n + b + u))
-        mass = np.exp(first) * np.vstack([np.ones(len(a)), np.cumprod(steps, axis=0)])
-        mixed: Mass = mass @ belief.weights
+        mixed: Mass = never_read_by_share(read, belief.shares, length) @ belief.weights
         if mixed.sum() >= UNSEEN_PROBABILITY or length >= UNSEEN_LIMIT:
             kept = int(np.searchsorted(np.cumsum(mixed), UNSEEN_PROBABILITY)) + 1
             return np.asarray(mixed[:kept] / mixed[:kept].sum())
         length *= 4
+
+
+def never_read_by_share(read: float, shares: Mass, length: int) -> Mass:
+    """Return the probabilities of 0, 1, ..., `length` - 1 units never read beside `read` that were: units by shares.
+
+    With share s it is beta negative binomial, a = A (1 - s), b = A s, A = `ALIKE_UNITS`, n = read:
+    P(0) = B(a + n, b) / B(a, b), P(u + 1) / P(u) = (n + u) (b + u) / ((u + 1) (a + n + b + u)).
+    """
+    a, b, n = ALIKE_UNITS * (1.0 - shares), ALIKE_UNITS * shares, float(read)
+    first = np.array([_log_none(n, *pair) for pair in zip(a.tolist(), b.tolist(), strict=True)])
+    u = np.arange(length - 1, dtype=np.float64)[:, None]
+    steps = (n + u) * (b + u) / ((u + 1.0) * (a + n + b + u))
+    return np.asarray(np.exp(first) * np.vstack([np.ones(len(a)), np.cumprod(steps, axis=0)]))
 
 
 def _log_none(n: float, a: float, b: float) -> float:

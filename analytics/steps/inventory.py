@@ -12,7 +12,10 @@ their times, and keeps the clock. What each of them does is said elsewhere:
 | `inventory_silences` | items that nothing explains the silence of |
 | `inventory_departures` | sales and transfers out, and which silences they explain |
 | `inventory_exceptions` | `exit_without_sale` and `misplaced` |
-| `inventory_beliefs`, `inventory_rows` | how many units there are, and the rows that say so |
+| `scales` | what scales count on each shelf |
+| `inventory_beliefs` | what is believed at a time: share never read, who is still there, what scales say |
+| `inventory_zones` | units of a GTIN zone by zone |
+| `inventory_rows` | the rows |
 
 Every 15 minutes of event time in which anything changed, rows say what stands where. Measures are defined in
 `analytics.accuracy`.
@@ -56,6 +59,7 @@ from analytics.steps.inventory_state import (
     InventoryState,
     Versioned,
 )
+from analytics.steps.scales import lag_of, weigh
 from analytics.steps.state_bytes import StateVersionError
 from devices.observations import BusinessEventKind
 from devices.site.model import Site
@@ -173,7 +177,7 @@ class _Work:
         if event.kind == BUSINESS:
             self._take_business(event)
         elif event.kind == SHELF:
-            state.shelf_units[event.key or ""] = event.quantity
+            self._weigh(event.key or "", event)
         elif event.kind == COUNTED:
             self._items.take_counted(event)
         elif event.kind == GATE:
@@ -184,6 +188,16 @@ class _Work:
             self._items.restate(event)
         else:
             self._items.close_stay(event)
+
+    def _weigh(self, shelf: str, event: Event) -> None:
+        state = self._state
+        state.weighed[shelf] = weigh(
+            state.weighed.get(shelf),
+            event.quantity,
+            event.time_us,
+            confidence=event.confidence,
+            lag_us=lag_of(self._site),
+        )
 
     def _take_business(self, event: Event) -> None:
         if event.gtin is not None:

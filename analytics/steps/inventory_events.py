@@ -29,10 +29,10 @@ def shelf_events(arrived: Arrived) -> list[Event]:
     if table is None:
         return []
     times = table["from_time"].cast("int64").to_pylist()
-    columns = [table[name].to_pylist() for name in ("shelf", "gtin", "zone", "units")]
+    columns = [table[name].to_pylist() for name in ("shelf", "gtin", "zone", "units", "confidence")]
     return [
-        Event(time_us, SHELF, "", shelf, gtin, zone, units)
-        for time_us, shelf, gtin, zone, units in zip(times, *columns, strict=True)
+        Event(time_us, SHELF, "", shelf, gtin, zone, units, confidence=0.0 if confidence is None else confidence)
+        for time_us, shelf, gtin, zone, units, confidence in zip(times, *columns, strict=True)
         if units is not None
     ]
 

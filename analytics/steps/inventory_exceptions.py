@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 
 from analytics import accuracy
-from analytics.steps.inventory_rows import homes_of
 from analytics.steps.inventory_state import EXIT, MISPLACED, Due, Event, InventoryState, gtin_of
+from analytics.steps.inventory_zones import homes_of
 from devices.site.model import Site, ZoneKind
 
 MISPLACED_AFTER_US = 5 * 60 * 1_000_000

@@ -7,9 +7,10 @@ import msgspec
 from analytics.steps.deliveries import Deliveries
 from analytics.steps.identity import identify
 from analytics.steps.never_read import ReadHistory
+from analytics.steps.scales import Weighed
 from analytics.steps.silent_items import Silence, SilenceHistory
 
-VERSION = 3
+VERSION = 4
 """Format version of the state."""
 BUSINESS, SHELF, LOCATION, COUNTED, GATE = range(5)
 """Kinds of event, in their order within one microsecond."""
@@ -46,7 +47,7 @@ class Event(msgspec.Struct, array_like=True, frozen=True):
     recall: float = 0.0
     """A counted item that was not heard: the recall of the pass."""
     confidence: float = 1.0
-    """A location row: probability that its zone is right."""
+    """A location row: probability that its zone is right; a shelf row: how sure its count is."""
 
 
 class Item(msgspec.Struct, array_like=True):
@@ -103,8 +104,8 @@ class InventoryState(msgspec.Struct, kw_only=True):
     """Time of sale, or of transfer out, by EPC."""
     departures: dict[str, list[int]] = {}
     """Times of sales and transfers out without EPC that have explained no silence yet, by GTIN."""
-    shelf_units: dict[str, int] = {}
-    """Units that scales count, by shelf."""
+    weighed: dict[str, Weighed] = {}
+    """What scales count, by shelf."""
     reads: ReadHistory = msgspec.field(default_factory=ReadHistory)
     """What tells of items never read."""
     deliveries: Deliveries = msgspec.field(default_factory=Deliveries)

@@ -1,22 +1,22 @@
-"""The share of a site's tagged units that are never read, as its own history has it. Evidence comes in four kinds.
+"""The share of a site's tagged units that are never read, as its own history has it. Evidence comes in five kinds.
 
 * **Departures**: sales and transfers out take units from the whole stock, so the share of them that are never read is
   the stock's. One that names an EPC that was located, or that a silence explains, was of a unit that is read. One that
   names an EPC that never was located, or that no silence explains for half an hour, was of one that is not - or the
   till has scanned the wrong article, which happens with one of a few shares, `WRONG_ARTICLE_SHARES`.
 * **Deliveries**: units booked and announced alike, and not heard within the hour.
-* **Late finds**: items that are located for the first time long after the step began, and did not come with a delivery.
-  Ages at which they are found double; as many are found in the last doubling as there are, in proportion to the
-  doubling before, still to be found: f1 r / (1 - r), r = f1 / f0, the geometric form of Chao's bound. It is weighed for
-  the first day and then fades: what has not been found by then is a dead tag as far as anybody can tell.
+* **Late finds**: items that are located for the first time long after the step began, and did not come with a delivery:
+  the later the fewer, and so many are still to be found (`late_finds`).
+* **Scales** under tagged goods count units whatever their tags do (`analytics.on_scales`): how likely what they say is,
+  share by share. What is wrong with location is wrong for many at once, so it counts to the power of `SCALES_POWER`.
 * **The book as a whole**: book less units read, added up over GTINs, is units never read and units that the book has
   and the store has not: about one in a hundred, give or take as much (`SHRINK_MEAN`, `SHRINK_SPREAD`). It is one weak
   observation about the site's share. No GTIN's own book enters its own estimate, or there would be nothing left to
   compare the book with.
 
-Departures, deliveries and the book give a posterior over `SHARES`, from a prior with its median at one in a hundred;
-late finds add their own. Of the first two, each says of a number of units how many of them no antenna had heard. What
-differs from GTIN to GTIN is allowed for in `analytics.on_hand.never_read`.
+Departures, deliveries, scales and the book give a posterior over `SHARES`, from a prior with its median at one in a
+hundred; late finds add their own. Of the first two, each says of a number of units how many of them no antenna had
+heard. What differs from GTIN to GTIN is allowed for in `analytics.on_hand.never_read`.
 """
 
 import math
@@ -27,6 +27,9 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.on_hand import ShareBelief
+from analytics.steps.late_finds import FIND_BIN_COUNT, find_bin, to_be_found
+
+Floats = npt.NDArray[np.float64]
 
 SHARES = np.geomspace(0.0005, 0.4, 28)
 """Shares that are weighed."""
@@ -47,19 +50,8 @@ UNITS_LIMIT = 4000.0
 """Units beyond which evidence of a kind is halved: a site changes, and old history fades."""
 LATE_MAX = 0.2
 """More than this share is not taken to be still to be found: a burst of new items is a delivery."""
-FIND_BINS_PER_DOUBLING = 4
-"""Ages of first finds are counted this finely."""
-FIND_BIN_COUNT = 11 * FIND_BINS_PER_DOUBLING
-"""From a minute to 34 hours."""
-FIND_FIRST_US = 60 * 1_000_000
-"""Where the first bin begins."""
-FIND_FADES_US = 24 * 3600 * 1_000_000
-"""Late finds are extrapolated until the step has seen this much, and with falling weight after half of it."""
-FIND_PRIOR = 2.0
-"""Finds that are added to those of the doubling before: one late find alone says little."""
-FIND_RATIO_MAX = 0.6
-"""Finds do not fall more slowly than this from doubling to doubling: else the sum would be of things that take
-months."""
+SCALES_POWER = 0.5
+"""What scales say of the share, and of how doubtful locations are, counts to this power."""
 
 
 class ReadHistory(msgspec.Struct):
@@ -96,10 +88,17 @@ class ReadHistory(msgspec.Struct):
         """Count an item that was located for the first time, outside of deliveries."""
         if self.began_us is None:
             self.began_us = at_us
-        self.finds[_find_bin(at_us - self.began_us)] += 1.0
+        self.finds[find_bin(at_us - self.began_us)] += 1.0
 
     def belief(
-        self, *, waiting: int, located: int, now_us: int, missing: Sequence[float] = (), disturbed: float = 0.0
+        self,
+        *,
+        waiting: int,
+        located: int,
+        now_us: int,
+        missing: Sequence[float] = (),
+        disturbed: float = 0.0,
+        scales: Floats | None = None,
     ) -> ShareBelief:
         """Return what all of it says.
 
@@ -107,9 +106,10 @@ class ReadHistory(msgspec.Struct):
             waiting: Departures that no silence has explained for half an hour, and that are counted nowhere yet.
             located: Units located.
             now_us: Time, microseconds.
+            missing: For each GTIN with a book, booked units less those read and those still to be heard.
             disturbed: Share of units of GTINs of which something is silent: there a departure of a unit never read
                 takes a silence for its own.
-            missing: For each GTIN with a book, booked units less those read and those still to be heard.
+            scales: Log likelihood of what scales say, for each of `SHARES`: of units never read, late finds included.
         """
         log_weight = -0.5 * ((np.log(SHARES) - math.log(PRIOR_MEDIAN)) / PRIOR_SPREAD) ** 2
         unread = self.departed_unread + waiting
@@ -123,22 +123,17 @@ class ReadHistory(msgspec.Struct):
         log_weight += self.delivered_unread * np.log(SHARES)
         log_weight += max(0.0, self.delivered - self.delivered_unread) * np.log1p(-SHARES)
         log_weight += _of_book(missing, located)
+        late = [(min(LATE_MAX, units / max(1.0, located)), share) for units, share in self.to_be_found(now_us, located)]
+        shares = np.concatenate([SHARES + (1.0 - SHARES) * part for part, _ in late])
+        log_weight = np.concatenate([log_weight + math.log(weight) for _, weight in late])
+        if scales is not None:
+            log_weight += np.interp(np.log(shares), np.log(SHARES), scales)
         weight = np.exp(log_weight - log_weight.max())
-        late = min(LATE_MAX, self.to_be_found(now_us) / max(1.0, located))
-        return ShareBelief(shares=SHARES + (1.0 - SHARES) * late, weights=weight / weight.sum())
+        return ShareBelief(shares=shares, weights=weight / weight.sum())
 
-    def to_be_found(self, now_us: int) -> float:
-        """Return how many units are there, readable, and not found yet."""
-        if self.began_us is None:
-            return 0.0
-        age_us = now_us - self.began_us
-        last = _find_bin(age_us)
-        if age_us >= FIND_FADES_US or last < 2 * FIND_BINS_PER_DOUBLING:
-            return 0.0
-        newest = sum(self.finds[last - FIND_BINS_PER_DOUBLING + 1 : last + 1])
-        before = sum(self.finds[last - 2 * FIND_BINS_PER_DOUBLING + 1 : last - FIND_BINS_PER_DOUBLING + 1])
-        ratio = min(FIND_RATIO_MAX, newest / (before + FIND_PRIOR))
-        return min(1.0, 2.0 - 2.0 * age_us / FIND_FADES_US) * newest * ratio / (1.0 - ratio)
+    def to_be_found(self, now_us: int, located: int) -> list[tuple[float, float]]:
+        """Return how many units are there, readable, and not found yet: numbers with their probabilities."""
+        return [(0.0, 1.0)] if self.began_us is None else to_be_found(self.finds, now_us - self.began_us, located)
 
 
 def _of_book(missing: Sequence[float], located: int) -> npt.NDArray[np.float64]:
@@ -152,8 +147,3 @@ def _of_book(missing: Sequence[float], located: int) -> npt.NDArray[np.float64]:
     expected = located * (SHARES / (1.0 - SHARES) + SHRINK_MEAN)
     spread = (len(units) * max(0.5, float(kept.var()))) + (located * SHRINK_SPREAD) ** 2
     return np.asarray(-0.5 * (float(kept.sum()) - expected) ** 2 / spread)
-
-
-def _find_bin(age_us: int) -> int:
-    doublings = math.log2(max(age_us, FIND_FIRST_US) / FIND_FIRST_US)
-    return min(FIND_BIN_COUNT - 1, int(doublings * FIND_BINS_PER_DOUBLING))

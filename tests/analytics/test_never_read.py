@@ -61,18 +61,40 @@ class TestLateFinds:
             found.find(round(age * MINUTE))
         return found
 
-    def test_all_at_once_leaves_none(self) -> None:
-        assert self.finds(*[1.0] * 500).to_be_found(2 * HOUR) == 0.0
+    def expected(self, found: ReadHistory, now_us: int = 2 * HOUR, located: int = 1000) -> float:
+        told = found.to_be_found(now_us, located)
+        assert sum(share for _, share in told) == pytest.approx(1.0)
+        return sum(units * share for units, share in told)
+
+    def test_all_at_once_leaves_next_to_none(self) -> None:
+        assert self.expected(self.finds(*[1.0] * 500)) < 1.0
 
     def test_as_the_last_doublings_fell_so_will_the_next(self) -> None:
-        """Twenty in the doubling before the last, ten in the last, r = 10 / 22: 10 r / (1 - r) to come."""
-        found = self.finds(*[1.0] * 500, *[40.0] * 20, *[100.0] * 10)
-        assert found.to_be_found(2 * HOUR) == pytest.approx(10 * 10 / 12)
+        """Forty in the doubling before the last and twenty in the last say 20 + 10 + 5 + ...: about as many again."""
+        found = self.finds(*[1.0] * 500, *np.geomspace(31, 59, 40).tolist(), *np.geomspace(61, 119, 20).tolist())
+        assert 15 < self.expected(found) < 40
+
+    def test_tags_that_go_on_turning_up_tell_of_many_more_and_of_little_certainty(self) -> None:
+        ages = [float(age) for age in np.geomspace(8, 119, 48)]
+        steady = self.finds(*[1.0] * 500, *ages).to_be_found(2 * HOUR, 1000)
+        assert sum(units * share for units, share in steady) > 20
+        assert max(units for units, _ in steady) > 2 * min(units for units, _ in steady)
+
+    def test_a_slow_site_s_bulk_is_not_its_tail(self) -> None:
+        """Where each tag is read once in minutes all are found within a quarter of an hour, and no more come."""
+        ages = -5.0 * np.log(np.linspace(0.0005, 1.0, 1000))
+        assert self.expected(self.finds(*ages.tolist()), HOUR) < 3.0
 
     def test_a_burst_is_bounded_and_a_day_ends_it(self) -> None:
         found = self.finds(*[1.0] * 10, *[100.0] * 500)
         assert max(found.belief(waiting=0, located=510, now_us=2 * HOUR).shares) <= 0.4 + LATE_MAX
-        assert found.to_be_found(24 * HOUR) == 0.0
+        assert self.expected(found, 24 * HOUR) == 0.0
+
+    @given(st.lists(st.floats(0.0, 3000.0), max_size=200), st.integers(0, 30 * HOUR), st.integers(0, 10_000))
+    def test_numbers_of_units_with_probabilities(self, ages: list[float], now_us: int, located: int) -> None:
+        told = self.finds(*ages).to_be_found(now_us, located)
+        assert sum(share for _, share in told) == pytest.approx(1.0)
+        assert all(units >= 0.0 and np.isfinite(units) for units, _ in told)
 
 
 class TestDeliveries:

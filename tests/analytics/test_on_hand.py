@@ -92,6 +92,6 @@ def test_many_coins_are_as_many_few(probabilities: list[float]) -> None:
 
 
 def test_one_of_some_is_a_mixture() -> None:
-    found = on_hand.mixed([Units(base=2, mass=np.array([1.0])), Units(base=0, mass=np.array([0.5, 0.5]))])
+    found = on_hand.mixed([Units(base=2, mass=np.array([1.0])), Units(base=0, mass=np.array([0.5, 0.5]))], (0.5, 0.5))
     assert found.base == 0
     assert found.mass == pytest.approx([0.25, 0.25, 0.5])

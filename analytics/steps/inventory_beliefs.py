@@ -1,0 +1,210 @@
+"""What is believed of a site's stock at one time: GTIN by GTIN, a distribution of the units that are there.
+
+On hand is the sum of what is located, silent items still there, units never read and units of deliveries not heard yet,
+less units on their way out (`analytics.on_hand`). The shares behind it are learnt from the whole site. Where scales
+stand under a GTIN, they have their say of the units that tags do not tell of (`analytics.on_scales`).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from analytics import on_hand
+from analytics.on_scales import Look, WeighedZone, units_seen_by_scales, unread_chances
+from analytics.steps.inventory_state import AT_EXIT, ELSEWHERE, InventoryState
+from analytics.steps.inventory_zones import SHARED_DOUBT, SHARED_DOUBT_PRIOR, Zones
+from analytics.steps.never_read import SCALES_POWER, SHARES, Floats
+from analytics.steps.scales import Looks
+from analytics.steps.silent_items import Chances
+from devices.site.model import Site
+
+UNEXPLAINED_US = 30 * 60 * 1_000_000
+"""A departure that no silence has shown for this long is counted as one of a unit never read; a silence that shows up
+later takes that back."""
+NOTICED_HALF_US = 5 * 60 * 1_000_000
+"""A unit that has left is silent from the door on, and noticed after the site's `departed_after_s` and the minutes to
+the door; of those that are not, half in each further time of this."""
+LEAVING_MIN = 0.02
+"""A departure less likely than this to be of a located unit is not thought of."""
+NO_TAG_SHARE = 0.03
+"""Of departures without EPC, the prior share that no silence will ever show: units never read, wrong articles."""
+ZONE_SHARE_UNITS = 0.5
+"""Units never read lie where units are read, with so many units added to each zone with a scale."""
+UNREAD_IN_ZONE_MAX = 24
+"""More units never read in one zone than this are not asked of scales, when the site's share is learnt."""
+LOOKS_LIMIT = 200
+"""So many looks of scales tell the site's share; of more, some are taken from all over the GTINs."""
+
+
+class Beliefs:
+    """What is believed of a site's stock at one time."""
+
+    def __init__(self, state: InventoryState, site: Site, now_us: int) -> None:
+        self._state = state
+        self._site = site
+        self._now_us = now_us
+        self._unread: dict[int, on_hand.Mass] = {}
+        self._chances = self._weigh_history()
+        self.zones = Zones(state, site)
+        """Located items, zone by zone."""
+        self._looks = Looks(state.weighed, site, now_us)
+        self.share = self._learn_share()
+        """Share of units that are never read."""
+
+    def units(self, gtin: str) -> on_hand.Units:
+        """Return the distribution of a GTIN's units on hand."""
+        state = self._state
+        seen = sum(state.seen.get(gtin, {}).values())
+        there = self._silent(gtin)
+        chances = [probability for _, probability in there]
+        lines = state.deliveries.unheard(gtin, self._now_us, self.share.mean)
+        read = max(0, round(math.fsum([seen, *chances])) - state.deliveries.heard(gtin))
+        leaving = [self._leaving(self._now_us - at_us) for at_us in state.departures.get(gtin, ())]
+        leaving = sorted((p for p in leaving if p > LEAVING_MIN), reverse=True)[: seen + len(there)]
+        unread, weighed = self.never_read(read), self._weighed(gtin, there)
+        if not weighed:
+            return on_hand.units_of(seen, [on_hand.coins(chances), unread, *lines], leaving)
+        elsewhere = [probability for zone, probability in there if zone not in weighed]
+        both = units_seen_by_scales(unread, on_hand.coins(elsewhere), list(weighed.values()))
+        return on_hand.units_of(seen, [both, *lines], leaving)
+
+    def in_zones(self, gtin: str) -> dict[str, on_hand.Units]:
+        """Return the distribution of a GTIN's units in each zone where it is located."""
+        located, there, looks = self.zones.located(gtin), self._silent(gtin), self._looks.of(gtin)
+        total = sum(located.values())
+        unread = self.never_read(total)
+        found = {}
+        for zone, count in located.items():
+            stay = on_hand.coins([probability for last_zone, probability in there if last_zone == zone])
+            more = [stay, on_hand.thinned(unread, count / total)]
+            units = self.zones.read_in(gtin, zone, more, weighed=zone in looks)
+            found[zone] = _weighed_by(looks[zone], units) if zone in looks else units
+        return found
+
+    def never_read(self, read: int) -> on_hand.Mass:
+        """Return the distribution of units never read beside so many that were; GTINs of one size share it."""
+        if read not in self._unread:
+            self._unread[read] = on_hand.never_read(read, self.share)
+        return self._unread[read]
+
+    # --- silent items, units on their way out ---------------------------------------------------------------------
+
+    def _weigh_history(self) -> dict[bool, Chances]:
+        """Return the chances of silent items, by whether they fell silent at an exit."""
+        state = self._state
+        silences = [silence for of_gtin in state.hidden.values() for silence in of_gtin.values()]
+        return {
+            at_exit: state.histories[kind].chances(
+                (s for s in silences if s.at_exit == at_exit), self._now_us, at_exit=at_exit
+            )
+            for at_exit, kind in ((True, AT_EXIT), (False, ELSEWHERE))
+        }
+
+    def _silent(self, gtin: str) -> list[tuple[str, float]]:
+        """Return each silent item of a GTIN: where it was heard last, and how likely it is still there."""
+        return [
+            (silence.zone, self._chances[silence.at_exit].still_there(self._now_us - silence.since_us, silence.passes))
+            for _, silence in sorted(self._state.hidden.get(gtin, {}).items())
+        ]
+
+    def _leaving(self, age_us: int) -> float:
+        """Return how likely a departure that no silence has shown is of a unit that is still counted as located."""
+        beyond_us = age_us - round(self._site.departed_after_s * 1e6) - 2 * 60 * 1_000_000
+        unnoticed = math.exp2(-max(0, beyond_us) / NOTICED_HALF_US)
+        return unnoticed * (1.0 - NO_TAG_SHARE) / (unnoticed * (1.0 - NO_TAG_SHARE) + NO_TAG_SHARE)
+
+    # --- the share never read ---------------------------------------------------------------------------------------
+
+    def _learn_share(self) -> on_hand.ShareBelief:
+        """Return what is believed about the share of units never read."""
+        state, now_us = self._state, self._now_us
+        waiting = sum(
+            1
+            for gtin, times in state.departures.items()
+            if gtin in state.observed
+            for at_us in times
+            if at_us <= now_us - UNEXPLAINED_US
+        )
+        located = sum(sum(zones.values()) for gtin, zones in state.seen.items() if gtin)
+        disturbed = sum(
+            sum(state.seen.get(gtin, {}).values()) for gtin, silent in state.hidden.items() if gtin and silent
+        )
+        first = state.reads.belief(waiting=waiting, located=located, now_us=now_us)
+        missing = [
+            state.book[gtin] - self._read(gtin) - self._to_come(gtin, first.mean)
+            for gtin in sorted(state.observed & state.book.keys())
+        ]
+        return state.reads.belief(
+            waiting=waiting,
+            located=located,
+            now_us=now_us,
+            missing=missing,
+            disturbed=disturbed / max(1, located),
+            scales=self._hear_scales(first.at(SHARES)),
+        )
+
+    def _read(self, gtin: str) -> float:
+        """Return the units of a GTIN that are there and were read, as far as is known."""
+        leaving = [self._leaving(self._now_us - at_us) for at_us in self._state.departures.get(gtin, ())]
+        there = [probability for _, probability in self._silent(gtin)]
+        return math.fsum([*self._state.seen.get(gtin, {}).values(), *there]) - math.fsum(leaving)
+
+    def _to_come(self, gtin: str, never_read: float) -> float:
+        """Return the units of a GTIN's deliveries that have not been heard and will be, or were wrongly booked."""
+        lines = self._state.deliveries.lines.get(gtin, ())
+        return math.fsum(line.booked - line.heard for line in lines if not line.settled) * (1.0 - never_read)
+
+    # --- scales -----------------------------------------------------------------------------------------------------
+
+    def _weighed(self, gtin: str, silent: Sequence[tuple[str, float]]) -> dict[str, WeighedZone]:
+        """Return the zones in which scales stand under a GTIN."""
+        looks = self._looks.of(gtin)
+        if not looks:
+            return {}
+        located = self.zones.located(gtin)
+        total = math.fsum(located.values()) + ZONE_SHARE_UNITS * len(looks)
+        return {
+            zone: WeighedZone(
+                look=look,
+                read=self.zones.read_in(gtin, zone, weighed=True),
+                silent=on_hand.coins([probability for last_zone, probability in silent if last_zone == zone]),
+                share=(located.get(zone, 0) + ZONE_SHARE_UNITS) / total,
+            )
+            for zone, look in looks.items()
+        }
+
+    def _hear_scales(self, prior: Floats) -> Floats:
+        """Learn how doubtful locations are; return the log likelihood of what scales say, for each of `SHARES`.
+
+        Only zones that scales see whole tell of either. `prior` has a probability for each of `SHARES`.
+        """
+        by_doubt = np.zeros((len(SHARED_DOUBT), len(SHARES)))
+        by_read: dict[int, Floats] = {}
+        looks = [
+            (gtin, zone)
+            for gtin in sorted(self._state.observed)
+            for zone, look in sorted(self._looks.of(gtin).items())
+            if look.whole and self.zones.located(gtin).get(zone, 0) > 0
+        ]
+        for gtin, zone in looks[:: 1 + len(looks) // LOOKS_LIMIT]:
+            weighed = self._weighed(gtin, self._silent(gtin))[zone]
+            read = self.zones.located(gtin)[zone]
+            if read not in by_read:
+                by_read[read] = on_hand.never_read_by_share(read, SHARES, UNREAD_IN_ZONE_MAX)
+            for place in range(len(SHARED_DOUBT)):
+                units = self.zones.read_by_doubt(gtin, zone, place)
+                chances = unread_chances(replace(weighed, read=units), UNREAD_IN_ZONE_MAX)
+                by_doubt[place] += SCALES_POWER * np.log(chances @ by_read[read])
+        by_doubt += np.log(SHARED_DOUBT_PRIOR)[:, None]
+        doubts = np.exp(by_doubt - by_doubt.max()) @ prior
+        self.zones.doubts = tuple((doubts / doubts.sum()).tolist())
+        return np.asarray(np.logaddexp.reduce(by_doubt, axis=0))
+
+
+def _weighed_by(look: Look, units: on_hand.Units) -> on_hand.Units:
+    """Return a zone's distribution given what its scales say."""
+    there = np.maximum(0, units.base + np.arange(len(units.mass)))
+    mass = units.mass * look.chances(there, lagging=False)
+    return on_hand.Units(base=units.base, mass=mass / mass.sum())
