@@ -8,13 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analytics.location.assortment import Assortment
 from analytics.location.evidence import RSSI_DBM_MAX, describe
 from analytics.location.items import ItemTable
 from analytics.location.kin import NO_GROUP, Kin
+from analytics.location.places import map_site
 from analytics.steps.identity import identify
 from analytics.steps.sgtin import articles_of, name_items
 from analytics.text_kernels import string_array, text_of
 from devices.epc import encode_sgtin96
+from devices.site.model import Site, Zone, ZoneKind
 from tests.analytics.plain_rows import evidence_text
 
 SGTIN_96 = st.integers(0, 2**88 - 1).map(lambda bits: f"{0x30 << 88 | bits:024X}")
@@ -66,10 +69,19 @@ def test_articles_are_the_bits_before_the_serial_number(epcs: list[str]) -> None
     assert articles_of(*text_of(pa.array(epcs, pa.string()))).tolist() == expected
 
 
+def _one_zone() -> Assortment:
+    floor = Zone(id="floor", kind=ZoneKind.SALES_FLOOR, polygon=((0.0, 0.0), (9.0, 0.0), (9.0, 9.0)))
+    site = Site(id="s", zones=(floor,))
+    return Assortment(site, map_site(site))
+
+
+NOTHING_PLANNED = _one_zone()
+
+
 @given(st.lists(st.lists(st.one_of(VALID, OTHER), max_size=12), max_size=4))
 def test_groups_of_kin_are_those_of_a_plain_dictionary(chunks: list[list[str]]) -> None:
     """In order of first arrival, however items arrive."""
-    table, kin, plain = ItemTable(), Kin(2), dict[str, int]()
+    table, kin, plain = ItemTable(), Kin(NOTHING_PLANNED), dict[str, int]()
     expected: dict[str, int] = {}
     for chunk in chunks:
         table.numbers_of(pa.array(chunk, pa.string()))
@@ -80,7 +92,7 @@ def test_groups_of_kin_are_those_of_a_plain_dictionary(chunks: list[list[str]]) 
             group = NO_GROUP if article is None else plain.setdefault(article, len(plain) + 1)
             expected.setdefault(epc, group)
     assert [int(kin.group[number]) for number in range(len(table))] == list(expected.values())
-    assert len(kin.counts) > len(plain)
+    assert len(kin.tables.counts) > len(plain)
 
 
 @given(st.lists(st.lists(st.text("0123456789ABCDEF", max_size=40), max_size=20), max_size=4), st.data())
