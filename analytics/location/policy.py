@@ -2,14 +2,14 @@
 
 What somebody carries passes zones in which it will not stay, and a few reads of it are often sure of the wrong one. So
 most is asked while an item is on its way, and less once it has lain: waiting for some reads keeps out more false moves
-than asking for more confidence later does, and costs fewer moves. The site's `move_sensitivity` shifts all of this
-together, on the scale of log-odds, where beliefs add up.
+than asking for more confidence later does, and costs fewer moves. The sensitivity in force (`budget`) shifts all of
+this together, on the scale of log-odds, where beliefs add up.
 """
 
 import math
 from typing import NamedTuple
 
-from devices.site.model import MOVE_SENSITIVITY, LocationSettings
+from devices.site.model import MOVE_SENSITIVITY
 
 IN_DOUBT_PROBABILITY = 0.85
 """How likely another zone has to be, at `MOVE_SENSITIVITY`, while an item is in doubt;"""
@@ -34,9 +34,9 @@ class Policy(NamedTuple):
     revised: float
 
 
-def policy_of(settings: LocationSettings) -> Policy:
-    """Return what a site's sensitivity to moves asks for."""
-    shift = SENSITIVITY_LOG_ODDS * (MOVE_SENSITIVITY - settings.move_sensitivity)
+def policy_of(sensitivity: float) -> Policy:
+    """Return what a sensitivity to moves, 0 to 1, asks for."""
+    shift = SENSITIVITY_LOG_ODDS * (MOVE_SENSITIVITY - sensitivity)
     return Policy(
         in_doubt=_shifted(IN_DOUBT_PROBABILITY, shift),
         arrived=_shifted(ARRIVED_PROBABILITY, shift),

@@ -17,7 +17,7 @@ from analytics.location.kernel import kernel, prefetch
 from analytics.location.kin import KIN_TRUST_MOVED, NO_GROUP, KinTables, count_for, weigh_kin
 from analytics.location.policy import Policy
 from analytics.location.radio import RadioTables
-from analytics.location.tracks import TRACK, Track, Tracks, take_read
+from analytics.location.tracks import TRACK, Track, Tracks, origin_of, take_read
 
 OPEN_PROBABILITY = 0.9
 """An item's first stay opens as soon as one zone is this likely,"""
@@ -265,6 +265,7 @@ def _decide(track: Track, item: Number, belief: Floats32, policy: Policy, told: 
         track.revision += 1
         count = _tell(told, count, item, track, until_us, best)
         track.from_us, track.zone, track.stated, track.revision = until_us, best, surest, 0
+        track.came_from = origin_of(now)
         return _tell(told, count, item, track, 0, -1)
     if not moving and abs(_log_odds(belief[now]) - _log_odds(track.stated)) >= RESTATE_LOG_ODDS:
         track.stated = belief[now]
@@ -359,6 +360,7 @@ def _forget(track: Track) -> None:
     track.from_us = track.settled_us = track.doubt_us = track.heard_alive_s = 0
     track.zone = -1
     track.last_antenna = track.cell = track.revision = track.moved = track.kin_zone = track.kin_weight = 0
+    track.came_from = 0
     track.stated = track.gap_s = track.odds = track.odds_before = np.float32(0.0)
     track.settled_antenna[:] = 0
     track.settled_weight[:] = np.float32(0.0)

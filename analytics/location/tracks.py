@@ -83,6 +83,8 @@ not heard it yet is then worked out over all cells. Else each antenna that comes
 STRAY_SHARE = 0.05
 """Share of reads that nothing explains: reflections, a tag carried past, a door that opens. No read can speak louder
 for a move than 1 to this, unless the reads before it foretold it."""
+ORIGINS = 255
+"""Zones that are told apart as where an item came from; more share a byte, and are seldom taken for each other."""
 
 TRACK = np.dtype(
     [
@@ -98,6 +100,7 @@ TRACK = np.dtype(
         ("moved", "i2"),  # 1 once it has moved
         ("kin_zone", "i2"),  # zone that it counts for among its kin,
         ("kin_weight", "i2"),  # and how much, in parts of `kin.UNIT`
+        ("came_from", "u1"),  # zone that it moved here from, as `origin_of` it; 0 for none
         ("stated", "f4"),  # its confidence
         ("gap_s", "f4"),  # mean time between its reads; 0 before the second
         ("odds", "f4"),  # of a move, logarithm; 0 when not in doubt
@@ -119,6 +122,12 @@ Track = Any
 
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 _LOG_STRAY = np.float32(math.log(STRAY_SHARE))
+
+
+@kernel
+def origin_of(zone: Number) -> Number:
+    """Return what is remembered of a zone that an item came from: one byte, and no zone 0."""
+    return zone % ORIGINS + 1
 
 
 @kernel

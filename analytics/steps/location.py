@@ -29,6 +29,7 @@ import pyarrow as pa
 
 from analytics.location import arrivals, forgetting, learning, radio, stays, tracks
 from analytics.location.assortment import Assortment
+from analytics.location.budget import MoveBudget
 from analytics.location.carried import Carried
 from analytics.location.items import ItemTable
 from analytics.location.kin import Kin
@@ -36,7 +37,7 @@ from analytics.location.law_rows import law_rows
 from analytics.location.map_change import MapMark, closing_rows, mark_of
 from analytics.location.pending import Column, PendingRows, renumbered
 from analytics.location.places import Places, map_site
-from analytics.location.policy import Policy, policy_of
+from analytics.location.policy import Policy
 from analytics.location.stay_rows import StayRows
 from analytics.schemas import LOCATIONS, RADIO_LAWS
 from analytics.step import Arrived, Outputs
@@ -67,8 +68,10 @@ class LocationState:
     """The site's map; follows from the site file."""
     site: stays.Site
     """The same, as kernels need it."""
+    budget: MoveBudget
+    """What follows the site's budget of false moves."""
     policy: Policy
-    """How sure a move has to be, as the site file says."""
+    """How sure a move has to be, by it."""
     law: radio.RadioLaw
     """The radio law in force."""
     tables: radio.RadioTables
@@ -111,7 +114,7 @@ class LocationStep:
     def initial(self, site: Site) -> LocationState:
         """Return the state before any read."""
         places = map_site(site)
-        law = radio.physics(places)
+        law, budget = radio.physics(places), MoveBudget.of(site.location)
         area = np.diff(places.zone_cells) / max(1, int(places.zone_cells[-1]))
         return LocationState(
             site_id=site.id,
@@ -122,7 +125,8 @@ class LocationStep:
                 zone_reader=places.zone_reader,
                 antenna_reader=places.antenna_reader,
             ),
-            policy=policy_of(site.location),
+            budget=budget,
+            policy=budget.policy,
             law=law,
             tables=radio.tabulate(places, law),
             lessons=learning.Lessons.none(places),
@@ -169,6 +173,7 @@ class LocationStep:
             "closing": _json(state.closing),
             "law": _json([state.law.version, state.law.as_of_us]),
             "assortment": _json([state.kin.assortment.following, state.kin.assortment.away.tolist()]),
+            "budget": _json(state.budget.to_list()),
             "carried": _json([state.carried.waiting, state.carried.heard_s]),
         }
         return pack(_VERSION, marks, arrays)
@@ -189,6 +194,9 @@ class LocationStep:
         state.pending = PendingRows({name: arrays[f"pending.{name}"] for name in arrivals.EMPTY})
         waiting, heard_s = msgspec.json.decode(str(values.get("carried") or "[[],{}]"))
         state.carried = Carried(waiting, heard_s)
+        if values.get("budget"):
+            state.budget.restore(msgspec.json.decode(str(values["budget"])))
+            state.policy = state.budget.policy
         state.law = replace(state.law, level_db=arrays["level_db"], offset_db=arrays["offset_db"])
         state.tables = radio.tabulate(state.places, state.law)
         state.lessons = learning.Lessons(
@@ -268,6 +276,7 @@ def _run(state: LocationState, due: dict[str, Column], through_us: int, rows: St
         stays.pass_seconds(state.site, state.clock, mark_s)
         if int(state.clock.reader_heard_s.max()) + stays.READER_ALIVE_S > mark_s - GRID_S:
             _close_silent(state, patience_s, departed_after_s, rows)
+            _look_at_moves(state)
             if mark_s % learning.LEARN_GRID_S == 0:
                 _learn(state, mark_s * 1_000_000)
             if mark_s % forgetting.FORGET_GRID_S == 0:
@@ -292,6 +301,14 @@ def _take_in(state: LocationState, taken: stays.Rows, start: int, stop: int, row
         )
         if count:
             rows.add_told(told, count, state.tables)
+            state.budget.count(told, count)
+
+
+def _look_at_moves(state: LocationState) -> None:
+    """Let the budget of false moves say how sure a move has to be from now on."""
+    located = int(np.count_nonzero(state.tracks["zone"][: len(state.table)] >= 0))
+    if state.budget.look(state.tick_s, GRID_S, located):
+        state.policy = state.budget.policy
 
 
 def _learn(state: LocationState, time_us: int) -> None:

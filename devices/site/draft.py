@@ -15,7 +15,7 @@ from devices.site.model import (
     ALLOWED_LATENESS_S,
     ANTENNA_HEIGHT_M,
     DEPARTED_AFTER_S,
-    MOVE_SENSITIVITY,
+    FALSE_MOVES_PER_ITEM_HOUR,
     Antenna,
     Feed,
     Gate,
@@ -313,8 +313,11 @@ def _geo(table: Table) -> GeoReference:
 
 def _location(table: Table) -> LocationSettings:
     sensitivity = table.number("move_sensitivity", low=0, high=1)
+    false_moves = table.number("false_moves_per_item_hour", low=0.01, high=10)
     table.close()
-    return LocationSettings(move_sensitivity=_or(sensitivity, MOVE_SENSITIVITY))
+    return LocationSettings(
+        false_moves_per_item_hour=_or(false_moves, FALSE_MOVES_PER_ITEM_HOUR), move_sensitivity=sensitivity
+    )
 
 
 def _topic(table: Table, *, required: str) -> str:

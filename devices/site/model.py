@@ -21,7 +21,9 @@ ALLOWED_LATENESS_S = 2.0
 DEPARTED_AFTER_S = 600.0
 """Silence that means departure where the file does not say."""
 MOVE_SENSITIVITY = 0.5
-"""How readily a move is believed where the file does not say."""
+"""How readily a move is believed before a site has shown what that leads to."""
+FALSE_MOVES_PER_ITEM_HOUR = 0.2
+"""Budget of false moves where the file does not say."""
 
 
 class ZoneKind(StrEnum):
@@ -231,8 +233,11 @@ class GeoReference:
 class LocationSettings:
     """How the site wants its items located."""
 
-    move_sensitivity: float = MOVE_SENSITIVITY
-    """How readily a move is believed, 0 to 1: more finds more moves, sooner, and reports more that never happened."""
+    false_moves_per_item_hour: float = FALSE_MOVES_PER_ITEM_HOUR
+    """How many moves that never happened may be reported, per hour that an item is located: as readily as they allow
+    is a move believed."""
+    move_sensitivity: float | None = None
+    """How readily a move is believed, 0 to 1, for a site that wants it fixed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,22 +13,22 @@ from analytics.location.policy import (
     Policy,
     policy_of,
 )
-from devices.site.model import LocationSettings, Site
+from devices.site.model import MOVE_SENSITIVITY, LocationSettings, Site
 from tests.analytics.chunk_building import Sayings
 from tests.analytics.test_location import SITE, at_s, hear, opened, rows_of
 
 
 def at(sensitivity: float) -> Policy:
-    return policy_of(LocationSettings(move_sensitivity=sensitivity))
+    return policy_of(sensitivity)
 
 
 def site_at(sensitivity: float) -> Site:
     return replace(SITE, location=LocationSettings(move_sensitivity=sensitivity))
 
 
-def test_where_the_file_says_nothing_the_constants_hold() -> None:
+def test_in_the_middle_the_constants_hold() -> None:
     expected = (IN_DOUBT_PROBABILITY, ARRIVED_PROBABILITY, MOVED_PROBABILITY, REVISED_PROBABILITY)
-    assert policy_of(LocationSettings()) == pytest.approx(expected)
+    assert policy_of(MOVE_SENSITIVITY) == pytest.approx(expected)
 
 
 def test_more_sensitivity_asks_for_less_of_everything() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from devices.errors import SiteFileError
 from devices.site import ReaderClock, ZoneKind, check_site, check_text, load_site, load_sites, parse_site
+from devices.site.model import LocationSettings
 
 PROFILES = ("impinj", "zebra", "tagtide", "weight")
 HERE = Path(__file__).parent
@@ -76,7 +77,7 @@ def test_every_optional_key_arrives() -> None:
         TOP
         + 'sgln = "urn:epc:id:sgln:4012345.00001.0"\nallowed_lateness_s = 5\ndeparted_after_s = 900.5\n'
         + "[geo]\nlatitude_deg = 53.55\nlongitude_deg = 9.99\nbearing_deg = 12\n"
-        + "[location]\nmove_sensitivity = 0.3\n"
+        + "[location]\nmove_sensitivity = 0.3\nfalse_moves_per_item_hour = 0.5\n"
         + ZONE
         + 'name = "Sales floor"\nsgln = "urn:epc:id:sgln:4012345.00001.1"\n'
         + reader(
@@ -94,7 +95,7 @@ def test_every_optional_key_arrives() -> None:
     assert (site.allowed_lateness_s, site.departed_after_s) == (5.0, 900.5)
     assert site.geo is not None
     assert (site.geo.latitude_deg, site.geo.longitude_deg, site.geo.bearing_deg) == (53.55, 9.99, 12.0)
-    assert site.location.move_sensitivity == 0.3
+    assert site.location == LocationSettings(false_moves_per_item_hour=0.5, move_sensitivity=0.3)
     assert site.readers[0].clock is ReaderClock.TRUSTED
     antenna = site.readers[0].antennas[0]
     assert (antenna.gain_dbi, antenna.tx_power_dbm, antenna.azimuth_deg) == (6.0, 30.0, 90.0)
@@ -162,6 +163,7 @@ def test_problems_reach_the_caller_as_one_error() -> None:
         (TOP + 'timezone = "CET/DST"\n' + ZONE, r'unknown timezone "CET/DST"'),
         (TOP + "[location]\nmove_sensitivity = 2\n" + ZONE, r"location: move_sensitivity .*2.* 1"),
         (TOP + '[location]\nmove_sensitivity = "high"\n' + ZONE, r"location: move_sensitivity must be a number"),
+        (TOP + "[location]\nfalse_moves_per_item_hour = 0\n" + ZONE, r"location: false_moves_per_item_hour .*0.01"),
         (TOP + "location = 0.5\n" + ZONE, r"location"),
         (TOP + 'geojson = "gone.geojson"\n' + ZONE, r'geojson "gone.geojson": cannot be read'),
     ],
