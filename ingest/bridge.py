@@ -151,6 +151,9 @@ class Bridge:
             self._absence.begin(newest_us, "stopped")
         self._set_state()
         self._tell(EventLevel.INFO, "bridge_started", f"connecting to {self._config.mqtt_url}")
+        hold = self._reason_to_hold()
+        if hold is not None:  # or each start of a bridge that is started again and again would go beyond the bound
+            self._hold(*hold)
 
     def finish(self) -> None:
         """Store what waits, acknowledge it and take leave of the broker."""

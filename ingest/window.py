@@ -20,7 +20,7 @@
    packet identifier may name another publication. What was received and is not acknowledged when a connection ends
    is stored all the same; the broker delivers it again, and decoding finds the repeat.
 4. What waits is bounded: reading stops at a count, at a size, and as long as the log cannot take more. What a
-   connection brings when it ends may go beyond, to twice the bounds.
+   connection brings when it ends may go beyond, to twice the bounds; of all that end in one hold, together.
 """
 
 from dataclasses import dataclass
@@ -82,6 +82,8 @@ class Window:
         self._tickets: list[tuple[int, int]] = []  # epoch and packet identifier (0 for QoS 0), one each
         self._waiting_bytes = 0
         self._waiting_since_us = 0
+        self._held_count = 0  # taken since the hold began, and their bytes
+        self._held_bytes = 0
         self._retry_at_us = 0
         self._retry_us = limits.retry_us_min
 
@@ -105,9 +107,13 @@ class Window:
         """Whether what arrives past the brake may still be taken.
 
         Of a connection that ends, what had arrived is delivered even while holding. A connection that flaps while a
-        disk is full would bring the same again each time: what is beyond twice the bounds stays the broker's.
+        disk is full, or the log at its bound, would bring the same again each time: what is beyond twice the bounds
+        stays the broker's, whether it waits or was stored since the hold began.
         """
-        return len(self._waiting) < 2 * self.limits.publications_max and self._waiting_bytes < 2 * self.limits.bytes_max
+        return (
+            max(len(self._waiting), self._held_count) < 2 * self.limits.publications_max
+            and max(self._waiting_bytes, self._held_bytes) < 2 * self.limits.bytes_max
+        )
 
     def connect(self) -> None:
         """A connection begins: a new epoch."""
@@ -132,6 +138,9 @@ class Window:
         self._waiting.append(publication)
         self._tickets.append((self.epoch, packet_id))
         self._waiting_bytes += len(publication.payload)
+        if self.hold_reason is not None:
+            self._held_count += 1
+            self._held_bytes += len(publication.payload)
 
     def store_in_us(self, now_us: int) -> int | None:
         """Return in how many microseconds what waits is to be stored; 0 is now, `None` that nothing waits.
@@ -171,6 +180,7 @@ class Window:
     def release(self) -> None:
         """The log takes again."""
         self.hold_reason = None
+        self._held_count = self._held_bytes = 0
 
 
 class IdleClock:

@@ -65,6 +65,21 @@ def test_what_a_lost_connection_brings_is_taken_to_twice_the_bounds_and_no_furth
     assert not window.has_room
 
 
+def test_lost_connections_of_one_hold_bring_no_more_than_that_together_though_it_is_stored() -> None:
+    """A connection that flaps while the log is at its bound would otherwise fill the disk with the same again."""
+    window = connected_window()
+    window.hold(HoldReason.LOG_FULL, 0)
+    taken = 0
+    for _ in range(5):
+        while window.has_room:
+            window.receive(publication(taken), packet_id=1, now_us=0)
+            taken += 1
+        window.store()
+    assert taken == 8
+    window.release()
+    assert window.has_room
+
+
 def test_quality_of_service_0_is_stored_and_not_acknowledged() -> None:
     window = connected_window()
     window.receive(publication(), packet_id=0, now_us=0)

@@ -244,9 +244,8 @@ class EdgeWorld:
     def _check_bounds(self, bridge: Bridge) -> None:
         if len(bridge._window.waiting) > 2 * self.window.publications_max + 2:  # and the bridge's own records
             raise BrokenPromiseError("what waits is bounded", f"{len(bridge._window.waiting)} publications")
-        room = (
-            2 * self.window.publications_max + 3
-        ) * _ROW_BYTES_MAX  # one batch beyond the bound, and records of the bridge
+        # Beyond the bound: a batch with what a lost connection brought, as much again in a hold, the bridge's records.
+        room = (4 * self.window.publications_max + 3) * _ROW_BYTES_MAX
         if self.file.stored_bytes > self.limits.stored_bytes_max + room:
             raise BrokenPromiseError("the log keeps to its bound", f"{self.file.stored_bytes} bytes")
 
