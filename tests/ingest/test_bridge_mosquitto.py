@@ -141,7 +141,8 @@ def test_a_broker_that_restarts_is_found_again_and_has_kept_the_session(mosquitt
         eventually(lambda: running.stats.stored >= 200, "the others are stored")
     assert set(payloads(tmp_path / "data")) == {payload for _, payload in numbered(200)}
     assert (running.stats.reconnects, running.stats.sessions_lost) == (1, 0)
-    assert running.codes()[:4] == ["bridge_started", "mqtt_connected", "mqtt_connection_lost", "mqtt_connected"]
+    told = [code for code in running.codes() if code != "mqtt_unreachable"]  # tried or not while there was none
+    assert told[:4] == ["bridge_started", "mqtt_connected", "mqtt_connection_lost", "mqtt_connected"]
 
 
 def test_a_broker_that_forgot_the_session_is_told_of(mosquitto: LocalBroker, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_a_question_tells_which_boxes_passed_the_gate_and_when(mosquitto: LocalB
         publish(mosquitto, list(publications(folder)))
         eventually(lambda: capture.exists() and capture.read_bytes().count(b"\n") >= READS // 25, "all is recorded")
     run("replay", capture, "--site", SITE, "--data", tmp_path / "data")
-    answer = run("sql", "--data", tmp_path / "data", "gate-passages", "--format", "csv")
+    answer = run("sql", "--data", tmp_path / "data", "seen-at-antennas", "--format", "csv")
     lines = answer.strip().splitlines()
     header = lines[0].replace('"', "").split(",")
     epc, antenna, reads = (header.index(name) for name in ("epc_hex", "antenna", "reads"))
