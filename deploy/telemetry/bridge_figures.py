@@ -7,7 +7,7 @@ from deploy.telemetry.consumer_lag import received_after
 from deploy.telemetry.monitoring import Look
 from deploy.telemetry.process_figures import tell_disk
 from deploy.telemetry.report import Told
-from devices.site.model import Site
+from devices.site.model import Site, SourceKind
 from ingest.bridge import BridgeConfig
 from ingest.bridge_report import BridgeState, BridgeStats
 from ingest.broker_log import BrokerRefusal
@@ -21,6 +21,9 @@ BRIDGE_ROUND_S = 60.0
 
 READERS_MAX = 500
 """Readers that are exported one by one: two series each. A store has some tens; more are only counted."""
+
+SOURCES_MAX = 500
+"""Scales, sensors and business systems that are exported one by one; more are only counted."""
 
 
 class ReaderTopics:
@@ -58,12 +61,43 @@ class ReaderTopics:
             told.put("tagtide_reader_silent_seconds", max(0.0, now - (last or self._since)), site, reader)
 
 
+class SourceTopics:
+    """What else a bridge expects: scales of shelves, sensors, business systems, and by which topics it knows them."""
+
+    def __init__(self, sites: Sequence[Site]) -> None:
+        """Take what some sites have beside readers."""
+        topics: dict[tuple[str, str, str], list[str]] = {}
+        for site in sites:
+            for topic, source in site.sources():
+                if source.kind is not SourceKind.READER:
+                    topics.setdefault((source.site, source.kind.value, source.id), []).append(topic)
+        self.configured = len(topics)
+        """How many there are."""
+        self._topics = dict(list(topics.items())[:SOURCES_MAX])
+
+    def tell(self, told: Told, seen_us: Mapping[str, int]) -> None:
+        """Add when each was last heard.
+
+        Args:
+            told: Where to.
+            seen_us: Newest receive time of each topic, microseconds since the epoch.
+        """
+        told.put("tagtide_sources_configured", self.configured)
+        told.put("tagtide_sources_unlisted", self.configured - len(self._topics))
+        for labels, topics in self._topics.items():
+            last = max(seen_us.get(topic, 0) for topic in topics) / 1e6
+            if last:
+                told.put("tagtide_source_last_seen_timestamp_seconds", last, *labels)
+
+
 def bridge_looks(stats: BridgeStats, config: BridgeConfig, log: EdgeLog, sites: Sequence[Site]) -> list[Look]:
     """Return what adds the parts of a bridge's report."""
     readers = ReaderTopics(sites, time.time())
+    sources = SourceTopics(sites)
     return [
         lambda told: tell_bridge(told, stats, str(config.mqtt_url)),
         lambda told: readers.tell(told, dict(stats.heard_us), time.time()),
+        lambda told: sources.tell(told, dict(stats.heard_us)),
         lambda told: tell_edge_log(told, log, config.log),
         lambda told: tell_disk(told, "bridge", log.path.parent),
     ]

@@ -99,6 +99,16 @@ BRIDGE = (
         "site",
         "reader",
     ),
+    _gauge("sources_configured", "Scales, sensors and business systems in the site files of this bridge."),
+    _gauge("sources_unlisted", "Of these, beyond the number that is exported one by one."),
+    _gauge(
+        "source_last_seen_timestamp_seconds",
+        "When the newest publication of a scale (kind shelf), sensor or business system (feed) arrived, Unix time;"
+        " absent before the first since the bridge's start.",
+        "site",
+        "kind",
+        "source",
+    ),
 )
 
 EDGE_LOG = (

@@ -7,7 +7,14 @@ import pytest
 
 from analytics.data_directory import DataDirectory
 from analytics.runner import RunnerStats
-from deploy.telemetry.bridge_figures import READERS_MAX, ReaderTopics, tell_bridge, tell_edge_log
+from deploy.telemetry.bridge_figures import (
+    READERS_MAX,
+    SOURCES_MAX,
+    ReaderTopics,
+    SourceTopics,
+    tell_bridge,
+    tell_edge_log,
+)
 from deploy.telemetry.catalogue import BY_NAME, CATALOGUE
 from deploy.telemetry.consumer_lag import CATCHING_UP_S, tell_lag
 from deploy.telemetry.forward_figures import tell_forwarder
@@ -17,6 +24,7 @@ from deploy.telemetry.process_figures import tell_disk, tell_process
 from deploy.telemetry.report import Progress, Report, Told
 from devices.publication import Publication
 from devices.site import check_text
+from devices.site.model import Feed, Reader, Shelf, Site
 from ingest.bridge_report import BridgeState, BridgeStats
 from ingest.chunk_assembly import AssemblyStats
 from ingest.edge_log import EdgeLog
@@ -33,6 +41,22 @@ UNEXPORTED = {
     "read_through",
     "behind_rows",  # consumer lag
 }
+
+
+WITH_SCALES = Site(
+    id="store-7",
+    readers=(Reader(id="r1", profile="tagtide", mqtt_topic="store-7/r1"),),
+    shelves=(
+        Shelf(
+            id="denim",
+            zone="floor",
+            profile="weight",
+            mqtt_topic="store-7/denim",
+            status_mqtt_topics=("store-7/denim/status",),
+        ),
+    ),
+    feeds=(Feed(id="till", profile="tagtide", mqtt_topic="store-7/till"),),
+)
 
 
 def told_of(tell: object, stats: object, *more: object) -> dict[str, float]:
@@ -107,6 +131,7 @@ def test_together_they_export_the_whole_catalogue(tmp_path: Path) -> None:
     site = check_text(SITE_TOML).site
     assert site is not None
     ReaderTopics([site], 0.0).tell(told, {"store-7/r1": 1}, 5.0)
+    SourceTopics([WITH_SCALES]).tell(told, {"store-7/denim": 1})
     log.close()
     _is_of_the_catalogue(told)
     boards_own = {"build_info", "component_up", "component_restarts_total", "component_progress_age_seconds"}
@@ -126,6 +151,24 @@ def test_a_reader_is_silent_since_it_was_heard_or_since_the_start() -> None:
     silent = [sample.value for sample in told.samples if sample.name == "tagtide_reader_silent_seconds"]
     assert silent == [30.0, 10.0]
     assert [s.value for s in told.samples if s.name == "tagtide_reader_last_seen_timestamp_seconds"] == [1020.0]
+
+
+def test_scales_and_tills_are_seen_by_any_of_their_topics() -> None:
+    told = Told()
+    seen_us = {"store-7/denim": 1_020_000_000, "store-7/denim/status": 1_030_000_000, "store-7/r1": 1_040_000_000}
+    SourceTopics([WITH_SCALES]).tell(told, seen_us)
+    seen = [(sample.labels, sample.value) for sample in told.samples if "last_seen" in sample.name]
+    assert seen == [(("store-7", "shelf", "denim"), 1030.0)], "the till has not spoken, and a reader is none of these"
+    assert {sample.name: sample.value for sample in told.samples}["tagtide_sources_configured"] == 2
+
+
+def test_sources_beyond_the_bound_are_only_counted() -> None:
+    shelves = tuple(dataclasses.replace(WITH_SCALES.shelves[0], id=f"s{number}") for number in range(SOURCES_MAX))
+    told = Told()
+    SourceTopics([dataclasses.replace(WITH_SCALES, shelves=shelves)]).tell(told, {"store-7/denim": 1})
+    values = {sample.name: sample.value for sample in told.samples}
+    assert values["tagtide_sources_unlisted"] == 1
+    assert sum("last_seen" in sample.name for sample in told.samples) == SOURCES_MAX
 
 
 def test_readers_beyond_the_bound_are_only_counted() -> None:
