@@ -37,7 +37,7 @@ BESIDE_FALL = 0.4
 OFF_BY_ONE = 0.03
 """Probability of a count that is one too high, and of one that is one too low."""
 FOREIGN_SHARE = 0.12
-"""Probability that something else lies on the scale where the shelf step is sure of its count,"""
+"""Probability that foreign goods lie on the scale where the shelf step is sure of its count,"""
 FOREIGN_SHARE_UNSURE = 0.6
 """and where it is not. It weighs as much as some units: to count so many too many is as likely for 1 to
 `FOREIGN_UNITS`, and beyond that falls with the square."""
