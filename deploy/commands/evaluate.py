@@ -93,6 +93,11 @@ def evaluate(
             label="warning",
             style="yellow",
         )
+    if true.stock is not None and report.stock is None:
+        say(
+            "no on-hand estimate could be compared: the first comes a quarter of an hour after the beginning",
+            label="note",
+        )
     if json:
         put(msgspec.json.encode(report.to_json()).decode() + "\n")
         return
