@@ -1,11 +1,12 @@
 """Where in its zone an item lies: the mean over cells, and the radius around it that holds the item with 90 %.
 
 Cells of the reported zone share the confidence in it, as the reads weigh them; the other cells share the rest. So what
-kin and history say of the zone counts, and what they do not say, where in the zone, comes from the reads alone.
+kin and history say of the zone counts; where in the zone comes from the reads and from where the item's shelf stands.
 """
 
 import numpy as np
 
+from analytics.location.assortment import SHELVED
 from analytics.location.cells import (
     Floats32,
     Int16s,
@@ -23,9 +24,6 @@ from analytics.location.radio import RadioTables
 
 RADIUS_SHARE = 0.9
 """Probability that an item lies within its radius."""
-EVIDENCE_SHARE = np.float32(0.6)
-"""Share of what the reads say, in logarithms, that counts for a place: what one antenna's signal meets on its way,
-others' signals meet too, so they say less together than each on its own."""
 RING_M = 0.25
 """Radii are worked out in rings of this width,"""
 RINGS = 512
@@ -41,6 +39,8 @@ def locate(  # noqa: PLR0917 - as the kernel below
     means: Floats32,
     zones: Int32s,
     confidences: Floats32,
+    shelf_cell: Int16s,
+    shelf_share: Floats32,
 ) -> Floats:
     """Return where items lie.
 
@@ -52,6 +52,8 @@ def locate(  # noqa: PLR0917 - as the kernel below
         means: Rows by slots: how strongly, dBm.
         zones: Rows: the zone that is reported.
         confidences: Rows: its probability.
+        shelf_cell: Rows by `SHELF_CELLS`: cells at shelves of the item's GTIN,
+        shelf_share: and the share of what is in their zone that lies there, as in `KinTables`.
 
     Returns:
         Rows by 3: x, y and radius, metres, to the centimetre.
@@ -63,7 +65,10 @@ def locate(  # noqa: PLR0917 - as the kernel below
     scratch = cells, powers, np.zeros(RINGS, dtype=np.float32)
     own_m2 = np.float32(places.cell_m2 / 6.0)
     zone_cells = places.zone_cells
-    _locate(antennas, weights, means, zones, confidences, law, zone_cells, x_m, y_m, own_m2, *scratch, found)
+    zone_size = np.repeat(np.diff(zone_cells), np.diff(zone_cells))
+    denser = (shelf_share * zone_size[shelf_cell] / (1.0 - SHELVED)).astype(np.float32)
+    plan = shelf_cell, denser
+    _locate(antennas, weights, means, zones, confidences, *plan, law, zone_cells, x_m, y_m, own_m2, *scratch, found)
     found[:, :2] += middle
     return np.round(found, 2)
 
@@ -75,6 +80,8 @@ def _locate(  # noqa: PLR0917 - kernels take their arrays one by one
     means: Floats32,
     zones: Int32s,
     confidences: Floats32,
+    shelf_cell: Int16s,
+    denser: Floats32,
     law: RadioTables,
     zone_cells: Int64s,
     x_m: Floats32,
@@ -87,7 +94,9 @@ def _locate(  # noqa: PLR0917 - kernels take their arrays one by one
 ) -> None:
     for row in range(len(zones)):
         log_weights(antennas[row], weights[row], means[row], law, cells)
-        exponentiate(cells, EVIDENCE_SHARE, powers)
+        exponentiate(cells, _ONE, powers)
+        for place in range(shelf_cell.shape[1]):
+            cells[shelf_cell[row, place]] *= _ONE + denser[row, place]
         _share_out(cells, zone_cells[zones[row]], zone_cells[zones[row] + 1], confidences[row])
         total = sum_lanes(cells)
         x, y = sum_products(cells, x_m) / total, sum_products(cells, y_m) / total

@@ -7,6 +7,7 @@ import pyarrow as pa
 from analytics.location.cells import Floats32, Int16s
 from analytics.location.evidence import describe
 from analytics.location.items import ItemTable
+from analytics.location.kin import NO_GROUP, Kin
 from analytics.location.places import Floats, Places
 from analytics.location.position import locate
 from analytics.location.radio import RadioTables
@@ -35,13 +36,15 @@ class StayRows:
         self._numbers: list[Ints] = []
         self._positions: list[Floats] = []
 
-    def add_told(self, told: Told, count: int, law: RadioTables) -> None:
-        """Add the first rows of what the kernel told by a law; they may then be overwritten."""
+    def add_told(self, told: Told, count: int, law: RadioTables, kin: Kin) -> None:
+        """Add the first rows of what the kernel told by a law and of these kin; they may then be overwritten."""
         tracks = told.track[:count].copy()
         self._epcs.append(self._table.epcs_of(told.item[:count]))
         self._tracks.append(tracks)
         zones, stated = tracks["zone"].astype(np.int32), np.ascontiguousarray(tracks["stated"])
-        self._positions.append(locate(self._places, law, *_evidence(tracks), zones, stated))
+        groups = np.where(tracks["moved"] == 0, kin.group[told.item[:count]], NO_GROUP)
+        plan = kin.tables.shelf_cell[groups], kin.tables.shelf_share[groups]
+        self._positions.append(locate(self._places, law, *_evidence(tracks), zones, stated, *plan))
         self._numbers.append(np.column_stack([told.as_of_us[:count], told.until_us[:count], told.left_for[:count]]))
 
     def table(self) -> pa.Table:

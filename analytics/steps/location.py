@@ -300,7 +300,7 @@ def _take_in(state: LocationState, taken: stays.Rows, start: int, stop: int, row
             taken, start, stop, state.tables, state.site, state.policy, state.clock, items, told
         )
         if count:
-            rows.add_told(told, count, state.tables)
+            rows.add_told(told, count, state.tables, state.kin)
             state.budget.count(told, count)
 
 
@@ -362,4 +362,4 @@ def _close_silent(
     told = stays.Told.room(len(found))
     items = stays.Items(tracks=state.tracks, group=state.kin.group, kin=state.kin.tables)
     stays.depart(found.astype(np.int32), state.tables, state.site, state.clock, items, told)
-    rows.add_told(told, len(found), state.tables)
+    rows.add_told(told, len(found), state.tables, state.kin)

@@ -27,7 +27,7 @@ PLACES = map_site(SITE)
 TABLES = radio.tabulate(PLACES, radio.physics(PLACES))
 
 
-def at(levels: list[float], *, reads: float, zone: int, sure: float) -> Floats:
+def at(levels: list[float], *, reads: float, zone: int, sure: float, shelf_cell: int = 0, shelf: float = 0.0) -> Floats:
     heard = np.array([[np.isfinite(level) for level in levels]])
     found = locate(
         PLACES,
@@ -37,6 +37,8 @@ def at(levels: list[float], *, reads: float, zone: int, sure: float) -> Floats:
         np.array([levels], dtype=np.float32),
         np.array([zone], dtype=np.int32),
         np.array([sure], dtype=np.float32),
+        np.array([[shelf_cell]], dtype=np.int16),
+        np.array([[shelf]], dtype=np.float32),
     )
     return np.asarray(found[0])
 
@@ -51,6 +53,16 @@ def test_it_lies_in_the_zone_that_is_reported() -> None:
     """Kin and history may say east where reads alone do not: then it lies in the part of east that fits them best."""
     x, _, _ = at([-50.0, -60.0], reads=5.0, zone=1, sure=1.0)
     assert x > 10.0
+
+
+def test_goods_are_expected_at_their_shelf() -> None:
+    """The reads leave open where in the zone; the plan does not. Reads that are sure outweigh it."""
+    far = int(np.argmax(np.hypot(*(PLACES.cell_xy - [1.0, 1.0]).T) < 1.0))
+    vague, planned = (
+        at([-58.0, np.nan], reads=2.0, zone=0, sure=0.95, shelf_cell=far, shelf=share) for share in (0.0, 0.8)
+    )
+    assert np.hypot(*(planned[:2] - 1.0)) < np.hypot(*(vague[:2] - 1.0)) - 1.0
+    assert planned[2] != vague[2]
 
 
 def test_the_radius_grows_with_doubt() -> None:
