@@ -67,8 +67,8 @@ def locate(  # noqa: PLR0917 - as the kernel below
     zone_cells = places.zone_cells
     zone_size = np.repeat(np.diff(zone_cells), np.diff(zone_cells))
     denser = (shelf_share * zone_size[shelf_cell] / (1.0 - SHELVED)).astype(np.float32)
-    plan = shelf_cell, denser
-    _locate(antennas, weights, means, zones, confidences, *plan, law, zone_cells, x_m, y_m, own_m2, *scratch, found)
+    of_rows = antennas, weights, means, zones, confidences
+    _locate(*of_rows, shelf_cell, denser, law, zone_cells, x_m, y_m, own_m2, *scratch, found)
     found[:, :2] += middle
     return np.round(found, 2)
 
