@@ -9,6 +9,7 @@ BrokerJournalFolder = Annotated[
     Path | None,
     typer.Option(
         "--broker-journal",
+        envvar="TAGTIDE_BROKER_JOURNAL",
         metavar="DIR",
         help="Folder in which Mosquitto's journal plugin writes (deploy/mosquitto/README.md). What a broker that was "
         "killed had acknowledged, and nobody else has, is taken from there. One bridge a folder.",
