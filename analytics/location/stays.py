@@ -23,6 +23,11 @@ OPEN_PROBABILITY = 0.9
 """An item's first stay opens as soon as one zone is this likely,"""
 OPEN_AFTER_US = 15_000_000
 """or with the first read this long after its first."""
+OPEN_PLANNED_PROBABILITY = 0.7
+"""Where the plan says on which shelf its goods belong, this much is enough: little is guessed then, and the first reads
+beside the plan are right nearly as often as more of them,"""
+OPEN_PLANNED_AFTER_US = 8_000_000
+"""and this long."""
 MOVING_US = 60_000_000
 """How long after a move a zone may still be found wanting: where things come to rest shows within some reads."""
 ARRIVED_US = 8_000_000
@@ -203,7 +208,8 @@ def _advance(  # noqa: PLR0917
         if track.zone < 0 or doubted or track.doubt_us > 0 or fresh or _is_due(track, looked_us):
             believe(track, items.group[item], items, law, site, cells, powers, belief)
             before = count
-            count = _decide(track, item, belief[0], policy, told, count)
+            if track.zone >= 0 or _may_open(track, items.group[item], items.kin, belief[0]):
+                count = _decide(track, item, belief[0], policy, told, count)
             if count > before:
                 track.heard_alive_s = clock.zone_alive_s[track.zone]
                 for place in range(before, count):
@@ -249,13 +255,23 @@ def believe(  # noqa: PLR0917
 
 
 @kernel
+def _may_open(track: Track, group: int, kin: KinTables, belief: Floats32) -> bool:
+    """Tell whether the belief about an item that is not located is sure enough, or old enough, to open a stay."""
+    planned = False
+    for zone in range(len(belief)):
+        planned = planned or kin.planned[group, zone]
+    least, after_us = OPEN_PROBABILITY, OPEN_AFTER_US
+    if planned:
+        least, after_us = OPEN_PLANNED_PROBABILITY, OPEN_PLANNED_AFTER_US
+    return bool(belief[np.argmax(belief)] >= least or track.last_us - track.from_us >= after_us)
+
+
+@kernel
 def _decide(track: Track, item: Number, belief: Floats32, policy: Policy, told: Told, count: int) -> int:  # noqa: PLR0917
     """Open, end or restate the stay of an item whose belief is known; return how many rows are told now."""
     best = int(np.argmax(belief))
     surest, now = belief[best], track.zone
     if now < 0:
-        if surest < OPEN_PROBABILITY and track.last_us - track.from_us < OPEN_AFTER_US:
-            return count
         track.zone, track.stated, track.revision = best, surest, 0
         return _tell(told, count, item, track, 0, -1)
     since_us = track.last_us - track.settled_us

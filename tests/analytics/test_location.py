@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 
 from analytics.location.arrivals import LATE_LIMIT_S
+from analytics.steps.identity import identify
 from analytics.steps.location import EXIT_SILENCE_S, LocationStep
 from devices.chunk import Chunk
 from devices.epc import decode_epc
-from devices.site.model import Antenna, Reader, ReaderClock, Site, Zone, ZoneKind
+from devices.site.model import Antenna, Reader, ReaderClock, Shelf, Site, Zone, ZoneKind
 from tests.analytics.chunk_building import Sayings, us
 from tests.analytics.step_laws import LAWS, check_step, cut_points, run_arrival, run_step
 
@@ -119,6 +120,28 @@ def test_an_item_carries_what_its_epc_says_and_a_stranger_its_hexadecimal() -> N
     assert rows[SGTIN]["epc_uri"] == decode_epc(SGTIN).uri
     assert rows[SGTIN]["gtin"] == decode_epc(SGTIN).gtin
     assert (rows["ABCD"]["epc_uri"], rows["ABCD"]["gtin"]) == (None, None)
+
+
+def heard_by_two(site: Site) -> list[dict[str, Any]]:
+    """Return the rows of an item that two antennas hear alike, without RSSI."""
+    said = Sayings()
+    for at in range(0, 20, 2):
+        for port in (1, 2):
+            said.read(at + 0.01 * port, reader="r1", antenna=port, rssi_dbm=None, epc_hex=SGTIN)
+    return rows_of(said.mark(30), site)
+
+
+def test_an_item_that_may_lie_in_two_zones_is_told_after_fifteen_seconds() -> None:
+    first = heard_by_two(SITE)[0]
+    assert 15 <= at_s(first["as_of_time"]) - at_s(first["from_time"]) < 17
+    assert first["confidence"] < 0.7
+
+
+def test_where_the_plan_has_a_shelf_for_it_it_is_told_after_eight() -> None:
+    site = replace(SITE, shelves=(Shelf(id="shelf", zone="shoes", gtin=identify(SGTIN)[1]),))
+    first = heard_by_two(site)[0]
+    assert first["zone"] == "shoes"
+    assert 8 <= at_s(first["as_of_time"]) - at_s(first["from_time"]) < 10
 
 
 def test_a_move_closes_one_stay_and_opens_the_next_from_the_same_instant() -> None:
