@@ -158,7 +158,7 @@ class LocationStep:
     def dump(self, state: LocationState) -> bytes:
         """Turn a state to bytes."""
         arrays: dict[str, npt.NDArray[Any]] = {
-            "tracks": np.frombuffer(state.tracks[: len(state.table)].tobytes(), dtype=np.uint8),
+            "tracks": np.frombuffer(_unpadded(state.tracks[: len(state.table)]).tobytes(), dtype=np.uint8),
             **{f"pending.{name}": column for name, column in state.pending.columns().items()},
             **state.table.columns(),
             "level_db": state.law.level_db,
@@ -236,6 +236,14 @@ def _new_tracks(count: int) -> npt.NDArray[np.void]:
     fresh = np.zeros(count, dtype=tracks.TRACK)
     fresh["zone"] = -1
     return fresh
+
+
+def _unpadded(held: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+    """Return a copy whose bytes are those of its fields and zeros: what lies between fields a copy leaves open."""
+    clean = np.zeros(len(held), dtype=held.dtype)
+    for name in tracks.TRACK.names or ():
+        clean[name] = held[name]
+    return clean
 
 
 def _make_room(state: LocationState) -> None:
