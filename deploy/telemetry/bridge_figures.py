@@ -7,7 +7,8 @@ from deploy.telemetry.consumer_lag import received_after
 from deploy.telemetry.monitoring import Look
 from deploy.telemetry.process_figures import tell_disk
 from deploy.telemetry.report import Told
-from devices.site.model import Site, SourceKind
+from devices.observations import SourceKind
+from devices.site.model import Site
 from ingest.bridge import BridgeConfig
 from ingest.bridge_report import BridgeState, BridgeStats
 from ingest.broker_log import BrokerRefusal

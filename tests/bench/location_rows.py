@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from analytics.location import radio
+from analytics.location.assortment import SHELF_CELLS
 from analytics.location.evidence import describe
 from analytics.location.places import map_site
 from analytics.location.position import locate
@@ -37,8 +38,9 @@ def main() -> None:
     zones = rng.integers(0, places.zones, ROWS).astype(np.int32)
     sure = rng.uniform(0.5, 1.0, ROWS).astype(np.float32)
     epcs = _epcs(rng, ROWS)
+    no_shelves = np.zeros((ROWS, SHELF_CELLS), dtype=np.int16), np.zeros((ROWS, SHELF_CELLS), dtype=np.float32)
     parts: dict[str, Callable[[], object]] = {
-        "position": lambda: locate(places, law, antennas, weights, means, zones, sure),
+        "position": lambda: locate(places, law, antennas, weights, means, zones, sure, *no_shelves),
         "evidence": lambda: describe(places.antenna_labels, antennas, weights, means),
         "URI and GTIN": lambda: name_items(epcs),
     }
