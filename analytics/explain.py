@@ -21,6 +21,7 @@ from analytics.item_name import find_item
 from analytics.location import radio
 from analytics.location.places import Floats, Places, map_site
 from analytics.query import ask, connect
+from analytics.schemas import OUTSIDE
 from devices.site.model import Site
 
 ODD_DB = 12.0
@@ -68,6 +69,11 @@ class Stay:
     left_for: str | None
     as_of_time: dt.datetime
     revisions: int
+
+    @property
+    def is_taken_back(self) -> bool:
+        """Whether it never was: the item is heard from beyond the site's outline."""
+        return self.left_for == OUTSIDE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,7 +332,10 @@ def _against(found: Explanation, shelf_zones: set[str]) -> list[str]:
     said: list[str] = []
     stay = found.stay
     if stay is None:
-        return ["it was read, but never often enough, or by no antenna that the site file places, to be located"]
+        return [
+            "it was read, but never often enough, or by no antenna that the site file places, to be located",
+            "or it is read from beyond the site's outline",
+        ]
     here = stay.until_time is None
     others = [one for one in found.by_reads_alone if one.zone != stay.zone]
     if others and others[0].probability >= 0.05:

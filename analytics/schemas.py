@@ -13,6 +13,9 @@ def _required(name: str, kind: pa.DataType) -> pa.Field:
     return pa.field(name, kind, nullable=False)
 
 
+OUTSIDE = "(outside)"
+"""`left_for` of a stay that was taken back: the item is heard, and lies beyond the site's outline. No zone is called
+so."""
 LOCATIONS = pa.schema(
     [
         _required("site", pa.string()),
@@ -34,7 +37,8 @@ LOCATIONS = pa.schema(
 )
 """One row per stay of an item in a zone and revision. Key: site, epc_hex, from_time. Revision 0 opens the stay
 (`until_time` null); further ones restate confidence, place and evidence while it lasts; the last one closes it:
-`until_time` is set, and `left_for` is the next zone, or null where the item departed."""
+`until_time` is set, and `left_for` is the next zone, `OUTSIDE` where
+it was never here, or null where the item departed."""
 
 INVENTORY = pa.schema(
     [

@@ -57,6 +57,14 @@ def weigh_cells(  # noqa: PLR0917
 @kernel
 def log_weights(antennas: Int16s, weights: Floats32, means: Floats32, law: RadioTables, cells: Floats32) -> None:
     """Fill `cells` with logarithms of how well each explains a pile of evidence, up to a constant."""
+    log_weights_by(law.weighing_variance, antennas, weights, means, law, cells)
+
+
+@kernel
+def log_weights_by(  # noqa: PLR0917
+    variance: Number, antennas: Int16s, weights: Floats32, means: Floats32, law: RadioTables, cells: Floats32
+) -> None:
+    """Do that where what stays has a variance of its own, dB^2."""
     cells[:] = _ZERO
     total = np.float32(SHARE_TRUST_READS)
     for slot in range(len(weights)):
@@ -69,7 +77,7 @@ def log_weights(antennas: Int16s, weights: Floats32, means: Floats32, law: Radio
             for cell in range(len(cells)):
                 cells[cell] += trust * shares[cell]
         else:
-            scale = _HALF / (law.weighing_variance + law.fading_variance / weights[slot])
+            scale = _HALF / (variance + law.fading_variance / weights[slot])
             level, expected = means[slot], law.mean_dbm[antennas[slot]]
             for cell in range(len(cells)):
                 off = level - expected[cell]
@@ -103,10 +111,10 @@ def _larger(one: Number, other: Number) -> Number:
 
 
 @kernel
-def exponentiate(values: Floats32, share: Number, powers: Int32s) -> None:
-    """Replace values by exp(share (value - the largest)), to 1e-5 relative. Written to be vectorised.
+def exponentiate(values: Floats32, share: Number, powers: Int32s) -> Number:
+    """Replace values by exp(share (value - the largest)), to 1e-5 relative; return the largest.
 
-    `powers` is scratch, `share` is above 0.
+    Written to be vectorised. `powers` is scratch, `share` is above 0.
     """
     top, unit = _largest(values), share * _LOG2_E
     for index in range(len(values)):
@@ -118,6 +126,7 @@ def exponentiate(values: Floats32, share: Number, powers: Int32s) -> None:
     scale = powers.view(np.float32)
     for index in range(len(values)):
         values[index] *= scale[index]
+    return top
 
 
 @kernel

@@ -48,7 +48,7 @@ class KinTables(NamedTuple):
     """What kernels have to know: groups by zones, and what holds for all groups."""
 
     counts: Int32s
-    """Weights of the items that lie there, in parts of `UNIT`."""
+    """Weights of the items that lie there, in parts of `UNIT`; behind the zones, of those that are outside."""
     base: Floats32
     """Units that are taken to lie there before any are located."""
     planned: npt.NDArray[np.bool_]
@@ -76,7 +76,7 @@ class Kin:
         """Group of each item, by number; `NO_GROUP` for items without kin."""
         zones = len(assortment.area)
         self.tables = KinTables(
-            counts=np.zeros((_FIRST, zones), dtype=np.int32),
+            counts=np.zeros((_FIRST, zones + 1), dtype=np.int32),
             base=np.zeros((_FIRST, zones), dtype=np.float32),
             planned=np.zeros((_FIRST, zones), dtype=np.bool_),
             shelf_cell=np.zeros((_FIRST, SHELF_CELLS), dtype=np.int16),
@@ -105,19 +105,20 @@ class Kin:
     def learn(self) -> None:
         """Look at how well goods are where they belong."""
         known = len(self._gtins)
-        self.assortment.learn(self._gtins, self.tables.counts[:known] / UNIT)
+        self.assortment.learn(self._gtins, self.tables.counts[:known, :-1] / UNIT)
         self.tables.share_units[:] = self.assortment.share_units()
         for group in range(1, known):
             self._lay_base(group)
 
     def _make_room(self) -> None:
         tables = self.tables
-        room, zones = tables.counts.shape
+        room, zones = tables.base.shape
         missing = len(self._gtins) - room
         if missing > 0:
-            shape = max(missing, room), zones
+            rows = max(missing, room)
+            shape = rows, zones
             self.tables = tables._replace(
-                counts=np.concatenate([tables.counts, np.zeros(shape, dtype=np.int32)]),
+                counts=np.concatenate([tables.counts, np.zeros((rows, zones + 1), dtype=np.int32)]),
                 base=np.concatenate([tables.base, np.zeros(shape, dtype=np.float32)]),
                 planned=np.concatenate([tables.planned, np.zeros(shape, dtype=np.bool_)]),
                 shelf_cell=np.concatenate([tables.shelf_cell, np.zeros((shape[0], SHELF_CELLS), dtype=np.int16)]),
@@ -175,7 +176,7 @@ def weigh_kin(  # noqa: PLR0917 - kernels take their arrays one by one
         factors[:] = np.float32(1.0)
         return
     counts, own = kin.counts[group], np.int64(track.kin_weight)
-    total = -own
+    total = np.int64(0) if track.kin_zone == len(area) else -own
     for zone in range(len(area)):
         total += counts[zone]
     scale = min(1.0, KIN_MAX / max(total / UNIT, 1e-6)) / UNIT

@@ -39,4 +39,11 @@ def law_rows(site: str, places: Places, law: RadioLaw, lessons: Lessons) -> list
             strict=False,
         )
     ]
-    return levels + offsets
+    share = common | {
+        "antenna": None,
+        "parameter": "outside_share",
+        "value": law.outside.share,
+        "unit": "1",
+        "items": None,
+    }
+    return [*levels, *offsets, share]

@@ -11,7 +11,7 @@ shelves around it. It is believed by `OFFSET_TRUST`, since the cells were found 
 Both are learnt on a grid of event time from the state of the tracks, and nothing else is.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -89,7 +89,7 @@ def learn(lessons: Lessons, places: Places, law: RadioLaw, tracks: npt.NDArray[n
     changed = np.abs(offset - law.offset_db).max(initial=0.0) >= CHANGE_DB or not np.array_equal(level, law.level_db)
     if not changed:
         return law
-    return RadioLaw(level_db=level, offset_db=offset, version=law.version + 1, as_of_us=time_us)
+    return replace(law, level_db=level, offset_db=offset, version=law.version + 1, as_of_us=time_us)
 
 
 def _count_residuals(lessons: Lessons, places: Places, law: RadioLaw, tracks: npt.NDArray[np.void]) -> None:

@@ -35,6 +35,18 @@ WALL_LOSS_DB = 4.0
 """One-way loss of a wall, where the site file does not say: plasterboard or one layer of brick."""
 
 
+RING_M = 1.2
+"""What lies outside is thought of as on a ring so far beyond the outline: further off, little is heard."""
+RING_STEP_M = 3.0
+"""Cells of the ring are so far apart: what is heard through a wall does not say more precisely where it is;"""
+RING_CELLS_MAX = 64
+"""and there are so many at most."""
+OUTLINE_GAP_M = 10.0
+"""Parts of the floor without a zone that are no wider than this between zones belong to the site."""
+OUTER_WALL_DB = 8.0
+"""One-way loss of the wall around the site, where the site file draws none there: brick or concrete."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
     """The map of one site: `R` real antennas, `A` antennas including the reader-wide ones, `Z` zones, `M` cells."""
@@ -74,6 +86,9 @@ class Places:
     """Area of a cell; 0 where there is one at most."""
     zone_cells: Ints
     """Z + 1: the cells of zone z are numbered `zone_cells[z]` up to but not including `zone_cells[z + 1]`."""
+    outer: "Places | None" = None
+    """The same antennas, and as cells a ring beyond the outline, of no zone; the walls between count as any. `None` in
+    the ring itself."""
 
     @property
     def zones(self) -> int:
@@ -114,7 +129,29 @@ def map_site(site: Site) -> Places:
         cell_m2=_cell_m2(cell_xy),
         zone_cells=zone_cells,
     )
-    return measured_at(bare, site, cell_xy)
+    return replace(measured_at(bare, site, cell_xy), outer=_beyond(bare, site, geometry))
+
+
+def _beyond(bare: Places, site: Site, geometry: SiteGeometry) -> Places:
+    """Return the ring of cells beyond the outline, each behind a wall."""
+    if not geometry.zones:
+        return measured_at(bare, site, np.zeros((0, 2)))
+    half_m = OUTLINE_GAP_M / 2.0
+    outline = shapely.union_all(geometry.polygons).buffer(half_m).buffer(-half_m)
+    rings = [part.exterior for part in shapely.get_parts(outline.buffer(RING_M, join_style="mitre"))]
+    step_m = max(RING_STEP_M, sum(ring.length for ring in rings) / RING_CELLS_MAX)
+    points = np.concatenate([_along(ring, max(1, int(ring.length / step_m))) for ring in rings])
+    lines = shapely.get_coordinates(shapely.shortest_line(shapely.points(points), outline))
+    feet = 2.0 * lines.reshape(-1, 2, 2)[:, 1] - points
+    drawn = sum((np.diagonal(_wall_losses(wall, feet, points)) for wall in site.walls), np.zeros(len(points)))
+    outer = measured_at(bare, site, points)
+    return replace(outer, wall_db=outer.wall_db + np.where(drawn > 0.0, 0.0, OUTER_WALL_DB))
+
+
+def _along(ring: shapely.LinearRing, count: int) -> Floats:
+    """Return so many points of a ring, evenly spread."""
+    spots = shapely.line_interpolate_point(ring, (np.arange(count) + 0.5) / count, normalized=True)
+    return np.asarray(shapely.get_coordinates(spots))
 
 
 def measured_at(places: Places, site: Site, points: Floats) -> Places:

@@ -13,7 +13,7 @@ nothing on simulated stores, and they need to be known from antennas that did no
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +62,32 @@ NO_RSSI_BIN = RSSI_BINS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutsideLaw:
+    """What is known of items that are heard and are not here; see `outside`."""
+
+    weights: Floats
+    """Outer cells: share of all items that lie there."""
+    gap_s: float = 1.0
+    """Usual time between reads of an item."""
+    gap_power: float = 0.0
+    """To which power longer gaps speak for outside."""
+
+    @property
+    def share(self) -> float:
+        """Share of all items that are outside."""
+        return float(self.weights.sum())
+
+    def as_table(self) -> dict[str, Any]:
+        """Return it as fields of `RadioTables`."""
+        return {
+            "outer_weight": self.weights.astype(np.float32),
+            "outer_share": np.float32(self.share),
+            "outer_gap_log": np.float32(math.log(self.gap_s)),
+            "outer_gap_power": np.float32(self.gap_power),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RadioLaw:
     """What the site is taken to do to radio."""
 
@@ -70,6 +96,8 @@ class RadioLaw:
     offset_db: Floats
     """R: what is added to the RSSI of an antenna, because it is hung, cabled or surrounded otherwise than the site
     file says."""
+    outside: OutsideLaw = OutsideLaw(weights=np.zeros(0))
+    """What lies beyond the outline; no weights for none."""
     version: int = 0
     """0 for physics; one more with each law that is put in force."""
     as_of_us: int = 0
@@ -95,11 +123,27 @@ class RadioTables(NamedTuple):
     """What stays, as single reads are judged."""
     fading_variance: np.float32
     """What is drawn anew with each read."""
+    outer_dbm: npt.NDArray[np.float32]
+    """A by outer cells: mean RSSI."""
+    outer_log_share: npt.NDArray[np.float32]
+    """A by outer cells: logarithm of the antenna's share of reads."""
+    outer_weight: npt.NDArray[np.float32]
+    """Outer cells: share of all items that lie there."""
+    outer_share: np.float32
+    """Their sum."""
+    outer_gap_log: np.float32
+    """Logarithm of the usual time between reads, seconds."""
+    outer_gap_power: np.float32
+    """To which power longer gaps speak for outside."""
 
 
 def physics(places: Places) -> RadioLaw:
     """Return the law that a site starts with, before its own traffic has taught better."""
-    return RadioLaw(level_db=np.zeros(len(places.reader_ids)), offset_db=np.zeros(len(places.antennas)))
+    return RadioLaw(
+        level_db=np.zeros(len(places.reader_ids)),
+        offset_db=np.zeros(len(places.antennas)),
+        outside=OutsideLaw(weights=np.zeros(len(places.outer.cell_xy) if places.outer else 0)),
+    )
 
 
 def mean_rssi_dbm(places: Places) -> Floats:
@@ -123,16 +167,11 @@ def tabulate(places: Places, law: RadioLaw) -> RadioTables:
     all antennas together are to hear a tag in m. The chance that a tag answers at level r depends on r and not on m,
     so it cancels.
     """
-    real_readers = places.antenna_reader[: len(places.antennas)]
     if not places.antennas or not places.zones:
         return _nothing()
-    taught = mean_rssi_dbm(places) + law.offset_db[:, None]
+    mean, share = _expected(places, law)
+    outer_mean, outer_share = _expected(places.outer, law) if places.outer else (np.ones((len(mean), 0)),) * 2
     spread = math.hypot(PLACE_SPREAD_DB, FADING_SPREAD_DB)
-    answers = 0.5 * (1.0 + _erf((taught - EDGE_DBM) / (ANSWER_SPREAD_DB * math.sqrt(2.0)))) + STRAY_CHANCE
-    share_real = answers / answers.sum(axis=0)
-    measured = taught + law.level_db[real_readers][:, None]
-    mean = np.array([measured[list(own)].max(axis=0) for own in places.antenna_members])
-    share = np.array([share_real[list(own)].sum(axis=0) for own in places.antenna_members])
     levels = RSSI_LOW_DBM + np.arange(RSSI_BINS)
     off = (levels[None, :, None] - mean[:, None, :]) / spread
     density = (1.0 + off**2 / TAIL_DEGREES) ** (-0.5 * (TAIL_DEGREES + 1.0)) / spread
@@ -146,7 +185,21 @@ def tabulate(places: Places, law: RadioLaw) -> RadioTables:
         weighing_variance=np.float32(WEIGHING_SPREAD_DB**2),
         place_variance=np.float32(PLACE_SPREAD_DB**2),
         fading_variance=np.float32(FADING_SPREAD_DB**2),
+        outer_dbm=outer_mean.astype(np.float32),
+        outer_log_share=np.log(outer_share).astype(np.float32),
+        **law.outside.as_table(),
     )
+
+
+def _expected(places: Places, law: RadioLaw) -> tuple[Floats, Floats]:
+    """Return mean RSSI and share of reads, antennas by cells."""
+    taught = mean_rssi_dbm(places) + law.offset_db[:, None]
+    answers = 0.5 * (1.0 + _erf((taught - EDGE_DBM) / (ANSWER_SPREAD_DB * math.sqrt(2.0)))) + STRAY_CHANCE
+    share_real = answers / answers.sum(axis=0)
+    measured = taught + law.level_db[places.antenna_reader[: len(places.antennas)]][:, None]
+    mean = np.array([measured[list(own)].max(axis=0) for own in places.antenna_members])
+    share = np.array([share_real[list(own)].sum(axis=0) for own in places.antenna_members])
+    return mean, share
 
 
 def _nothing() -> RadioTables:
@@ -162,6 +215,12 @@ def _nothing() -> RadioTables:
         weighing_variance=one,
         place_variance=one,
         fading_variance=one,
+        outer_dbm=flat,
+        outer_log_share=flat,
+        outer_weight=np.zeros(0, dtype=np.float32),
+        outer_share=np.float32(0.0),
+        outer_gap_log=np.float32(0.0),
+        outer_gap_power=np.float32(0.0),
     )
 
 

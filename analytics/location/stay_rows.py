@@ -13,7 +13,7 @@ from analytics.location.position import locate
 from analytics.location.radio import RadioTables
 from analytics.location.stays import Told
 from analytics.location.tracks import DOUBT_SLOTS, SETTLED_SLOTS
-from analytics.schemas import LOCATIONS
+from analytics.schemas import LOCATIONS, OUTSIDE
 from analytics.steps.sgtin import name_items
 from devices.schemas import TIMESTAMP
 
@@ -55,7 +55,7 @@ class StayRows:
         as_of_us, until_us, left_for = np.concatenate(self._numbers).T
         epcs = pa.concat_arrays(self._epcs)
         uris, gtins = name_items(epcs)
-        zones = pa.array(self._places.zone_ids, pa.string())
+        zones = pa.array([*self._places.zone_ids, OUTSIDE], pa.string())
         evidence = describe(self._places.antenna_labels, *_evidence(tracks))
         at = np.concatenate(self._positions)
         columns = {

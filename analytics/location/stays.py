@@ -15,6 +15,7 @@ from analytics.location.arrivals import SIGN_OF_LIFE, WENT_DARK
 from analytics.location.cells import Floats32, Int16s, Int32s, Int64s, Number, pool_zones, weigh_cells
 from analytics.location.kernel import kernel, prefetch
 from analytics.location.kin import KIN_TRUST_MOVED, NO_GROUP, KinTables, count_for, weigh_kin
+from analytics.location.outside import SHARE_MIN, fit_of, kin_odds, outside_odds
 from analytics.location.policy import Policy
 from analytics.location.radio import RadioTables
 from analytics.location.tracks import TRACK, Track, Tracks, origin_of, take_read
@@ -40,6 +41,13 @@ LAIN_US = 600_000_000
 """and once an item has lain for this long,"""
 LOOK_RARELY_US = 64_000_000
 """less often: its evidence is replaced only as fast as it is forgotten (`tracks.FORGET_S_MAX`)."""
+OUTSIDE_PROBABILITY = 0.9
+"""An item more likely outside than this has no stay: one that it has is taken back,"""
+BACK_PROBABILITY = 0.5
+"""and it is located again once it is less likely outside than this."""
+OUTSIDE_MOVED = 0.05
+"""Of as many items as look outside, this many are when they were carried about in here before: what is carried out
+goes through an exit, and is silent then."""
 KIN_US = 6_000_000
 """An item that has lain for this long counts among its kin."""
 RESTATE_LOG_ODDS = 1.0
@@ -50,6 +58,7 @@ SURE = 0.995
 READER_ALIVE_S = 60
 """A reader that was heard (a read, a heartbeat) this recently is alive. Heartbeats come every 10 to 60 s."""
 SECOND_US = 1_000_000
+_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 ROWS_AHEAD = 6
 """So many rows before its read a track is fetched into the cache."""
 
@@ -107,7 +116,7 @@ class Told(NamedTuple):
     until_us: Int64s
     """0 while a stay lasts."""
     left_for: Int32s
-    """-1 for nowhere."""
+    """-1 for nowhere, the number of zones for outside."""
 
     @classmethod
     def room(cls, rows: int) -> "Told":
@@ -166,7 +175,8 @@ def advance(  # noqa: PLR0917 - kernels take their arrays one by one
     cells = np.zeros(site.zone_cells[zones], dtype=np.float32)
     powers = np.zeros(len(cells), dtype=np.int32)
     belief = np.zeros((3, zones), dtype=np.float32)
-    return _advance(rows, start, stop, law, site, policy, clock, items, told, cells, powers, belief)
+    outer = np.zeros(law.outer_dbm.shape[1], dtype=np.float32)
+    return _advance(rows, start, stop, law, site, policy, clock, items, told, cells, powers, belief, outer)
 
 
 @kernel
@@ -183,6 +193,7 @@ def _advance(  # noqa: PLR0917
     cells: Floats32,
     powers: Int32s,
     belief: Floats32,
+    outer: Floats32,
 ) -> tuple[int, int]:
     count = 0
     for row in range(start, stop):
@@ -205,16 +216,19 @@ def _advance(  # noqa: PLR0917
         if track.zone >= 0:
             track.heard_alive_s = clock.zone_alive_s[track.zone]
         fresh = track.moved > 0 and track.last_us - track.settled_us < NEW_US
-        if track.zone < 0 or doubted or track.doubt_us > 0 or fresh or _is_due(track, looked_us):
-            believe(track, items.group[item], items, law, site, cells, powers, belief)
+        unknown = track.zone < 0 and track.outside == 0
+        if unknown or doubted or track.doubt_us > 0 or fresh or _is_due(track, looked_us):
+            away = believe(track, items.group[item], items, law, site, cells, powers, belief, outer)
             before = count
-            if track.zone >= 0 or _may_open(track, items.group[item], items.kin, belief[0]):
-                count = _decide(track, item, belief[0], policy, told, count)
+            if track.zone >= 0 or (
+                not _stays_out(track, away) and _may_open(track, items.group[item], items.kin, belief[0])
+            ):
+                count = _decide(track, item, belief[0], away, policy, told, count)
             if count > before:
                 track.heard_alive_s = clock.zone_alive_s[track.zone]
                 for place in range(before, count):
                     told.as_of_us[place] = time_us
-            _count_among_kin(track, items.group[item], items.kin.counts, belief[0])
+            _count_among_kin(track, items.group[item], items.kin.counts, belief[0], away)
     return stop, count
 
 
@@ -235,11 +249,18 @@ def believe(  # noqa: PLR0917
     cells: Floats32,
     powers: Int32s,
     belief: Floats32,
-) -> None:
-    """Work out the belief about zones of one item into the first row of `belief`; the others are scratch."""
+    outer: Floats32,
+) -> Number:
+    """Work out the belief about zones of one item into the first row of `belief`; return how likely it is outside.
+
+    The other rows of `belief` are scratch, and so is `outer`. Zones and outside sum to 1.
+    """
     settled, doubt, factors = belief[0], belief[1], belief[2]
     trust = 1.0 if track.moved == 0 else KIN_TRUST_MOVED
     weigh_kin(track, group, items.kin, site.area, trust, factors)
+    away = _ZERO
+    if law.outer_share >= SHARE_MIN:
+        away = _outside(track, group, items.kin, site, law, factors, cells, powers, outer)
     weigh_cells(track.settled_antenna, track.settled_weight, track.settled_dbm, law, cells, powers)
     shelf_cell, shelf_share = items.kin.shelf_cell, items.kin.shelf_share
     at = group if track.moved == 0 else NO_GROUP  # what has moved may have been put down anywhere in a zone
@@ -252,6 +273,9 @@ def believe(  # noqa: PLR0917
         odds = np.float32(math.exp(track.odds))
         for zone in range(len(doubt)):
             settled[zone] = (settled[zone] + odds * doubt[zone]) / (np.float32(1.0) + odds)
+    for zone in range(len(settled)):
+        settled[zone] *= _ONE - away
+    return away
 
 
 @kernel
@@ -267,13 +291,40 @@ def _may_open(track: Track, group: int, kin: KinTables, belief: Floats32) -> boo
 
 
 @kernel
-def _decide(track: Track, item: Number, belief: Floats32, policy: Policy, told: Told, count: int) -> int:  # noqa: PLR0917
+def _outside(  # noqa: PLR0917
+    track: Track,
+    group: int,
+    kin: KinTables,
+    site: Site,
+    law: RadioTables,
+    factors: Floats32,
+    cells: Floats32,
+    powers: Int32s,
+    outer: Floats32,
+) -> Number:
+    """Return how likely an item is outside, by its settled reads, its kin and what it did; `cells` is scratch."""
+    odds = outside_odds(track, law, cells, powers, outer) * kin_odds(
+        track, group, kin.counts, np.float64(law.outer_share)
+    )
+    at = group if track.moved == 0 else NO_GROUP
+    odds /= fit_of(cells, site.zone_cells, factors, kin.shelf_cell[at], kin.shelf_share[at])
+    if track.moved > 0 and track.zone >= 0:
+        odds *= OUTSIDE_MOVED
+    return np.float32(odds / (1.0 + odds))
+
+
+@kernel
+def _decide(  # noqa: PLR0917
+    track: Track, item: Number, belief: Floats32, away: Number, policy: Policy, told: Told, count: int
+) -> int:
     """Open, end or restate the stay of an item whose belief is known; return how many rows are told now."""
     best = int(np.argmax(belief))
     surest, now = belief[best], track.zone
     if now < 0:
         track.zone, track.stated, track.revision = best, surest, 0
         return _tell(told, count, item, track, 0, -1)
+    if away > OUTSIDE_PROBABILITY and track.odds == 0:
+        return _take_back(track, item, belief[now], told, count, len(belief))
     since_us = track.last_us - track.settled_us
     moving = track.odds > 0 or (track.moved > 0 and since_us < MOVING_US)
     if best != now and surest >= _asked(policy, track.odds > 0, moving, since_us):
@@ -287,6 +338,28 @@ def _decide(track: Track, item: Number, belief: Floats32, policy: Policy, told: 
         track.stated = belief[now]
         track.revision += 1
         return _tell(told, count, item, track, 0, -1)
+    return count
+
+
+@kernel
+def _stays_out(track: Track, away: Number) -> bool:
+    """Tell whether an item without a stay is outside; one that is no more is here from now on."""
+    if away > (BACK_PROBABILITY if track.outside > 0 else OUTSIDE_PROBABILITY):
+        if track.last_us - track.from_us >= OPEN_AFTER_US:
+            track.outside = 1
+        return True
+    if track.outside > 0:
+        track.outside, track.from_us = 0, track.last_us
+    return False
+
+
+@kernel
+def _take_back(track: Track, item: Number, confidence: Number, told: Told, count: int, outside: int) -> int:  # noqa: PLR0917
+    """End the stay of an item that turns out to be outside."""
+    track.stated = confidence
+    track.revision += 1
+    count = _tell(told, count, item, track, max(track.last_us, track.from_us + 1), outside)
+    track.zone, track.outside, track.revision = -1, 1, 0
     return count
 
 
@@ -328,9 +401,12 @@ def _tell(told: Told, count: int, item: Number, track: Track, until_us: Number, 
 
 
 @kernel
-def _count_among_kin(track: Track, group: int, counts: Int32s, belief: Floats32) -> None:
-    """Let an item that lies somewhere count for its likeliest zone."""
+def _count_among_kin(track: Track, group: int, counts: Int32s, belief: Floats32, away: Number) -> None:
+    """Let an item that lies somewhere count for its likeliest zone, or for what is outside."""
     best = int(np.argmax(belief))
+    if track.outside > 0 or away > belief[best]:
+        count_for(track, group, counts, len(belief), away)
+        return
     lies = track.doubt_us == 0 and track.last_us - track.settled_us >= KIN_US
     count_for(track, group, counts, best, belief[best] if lies else 0.0)
 
@@ -343,7 +419,8 @@ def depart(  # noqa: PLR0917
     cells = np.zeros(site.zone_cells[len(site.area)], dtype=np.float32)
     powers = np.zeros(len(cells), dtype=np.int32)
     belief = np.zeros((3, len(site.area)), dtype=np.float32)
-    _depart(found, law, site, clock, items, told, cells, powers, belief)
+    outer = np.zeros(law.outer_dbm.shape[1], dtype=np.float32)
+    _depart(found, law, site, clock, items, told, cells, powers, belief, outer)
 
 
 @kernel
@@ -357,11 +434,12 @@ def _depart(  # noqa: PLR0917
     cells: Floats32,
     powers: Int32s,
     belief: Floats32,
+    outer: Floats32,
 ) -> None:
     for place in range(len(found)):
         item = found[place]
         track, group = items.tracks[item], items.group[item]
-        believe(track, group, items, law, site, cells, powers, belief)
+        believe(track, group, items, law, site, cells, powers, belief, outer)
         track.stated = belief[0, track.zone]
         track.revision += 1
         _tell(told, place, item, track, max(track.last_us, track.from_us + 1), -1)
@@ -370,11 +448,20 @@ def _depart(  # noqa: PLR0917
         _forget(track)
 
 
+@numba.njit(cache=True)
+def drop(found: Int32s, items: Items) -> None:
+    """Forget what was believed of items that have no stay."""
+    for item in found:
+        count_for(items.tracks[item], items.group[item], items.kin.counts, 0, 0.0)
+        _forget(items.tracks[item])
+
+
 @kernel
 def _forget(track: Track) -> None:
     """Make a track that of an item of which nothing is known but when it was last read."""
     track.from_us = track.settled_us = track.doubt_us = track.heard_alive_s = 0
     track.zone = -1
+    track.outside = 0
     track.last_antenna = track.cell = track.revision = track.moved = track.kin_zone = track.kin_weight = 0
     track.came_from = 0
     track.stated = track.gap_s = track.odds = track.odds_before = np.float32(0.0)

@@ -101,6 +101,7 @@ TRACK = np.dtype(
         ("kin_zone", "i2"),  # zone that it counts for among its kin,
         ("kin_weight", "i2"),  # and how much, in parts of `kin.UNIT`
         ("came_from", "u1"),  # zone that it moved here from, as `origin_of` it; 0 for none
+        ("outside", "i1"),  # 1 while it is taken to be outside
         ("stated", "f4"),  # its confidence
         ("gap_s", "f4"),  # mean time between its reads; 0 before the second
         ("odds", "f4"),  # of a move, logarithm; 0 when not in doubt

@@ -15,6 +15,7 @@ WITH moves AS (
     SELECT site, epc_hex, gtin, zone, left_for, until_time AS moved_time
     FROM locations
     WHERE left_for IS NOT NULL
+      AND left_for <> '(outside)'
       AND ($site::VARCHAR IS NULL OR site = $site::VARCHAR)
       AND ($zone::VARCHAR IS NULL OR left_for = $zone::VARCHAR)
 ),

@@ -22,7 +22,7 @@ import msgspec
 from analytics.aggregation.levels import packing_level
 from analytics.aggregation.links import MATCH_S, Link, first_link, log_odds_of, probabilities, trip_gain
 from analytics.aggregation.state import VERSION, AggregationState, Coming, Event, Place
-from analytics.schemas import AGGREGATIONS
+from analytics.schemas import AGGREGATIONS, OUTSIDE
 from analytics.step import Arrived, Outputs
 from analytics.steps.derived import table_of
 from analytics.steps.identity import identify
@@ -108,7 +108,9 @@ def _events(arrived: Arrived) -> list[Event]:
     times = [table[name].cast("int64").to_pylist() for name in ("as_of_time", "from_time", "until_time")]
     columns = [table[name].to_pylist() for name in ("epc_hex", "zone", "left_for", "confidence", "revision")]
     return [
-        Event(as_of_us, epc, zone, from_us, until_us or 0, left_for, confidence, revision)
+        Event(
+            as_of_us, epc, zone, from_us, until_us or 0, None if left_for == OUTSIDE else left_for, confidence, revision
+        )
         for as_of_us, from_us, until_us, epc, zone, left_for, confidence, revision in zip(*times, *columns, strict=True)
     ]
 

@@ -22,7 +22,7 @@ import msgspec
 from analytics import on_hand
 from analytics.counting.recapture import PASSES_LIMIT
 from analytics.counting.tally import Expected, Heard, Tally, tally
-from analytics.schemas import COUNTED, COUNTS
+from analytics.schemas import COUNTED, COUNTS, OUTSIDE
 from analytics.step import Arrived, Outputs
 from analytics.steps.derived import table_of
 from analytics.steps.identity import identify
@@ -42,6 +42,9 @@ HEARD_KEPT_US = 45 * 24 * 3600 * 1_000_000
 """Items that only handhelds have heard are expected for this long: counts come monthly."""
 _LOCATED, _SILENT, _HEARD = range(3)
 _LOCATION, _BUSINESS, _READ = range(3)
+_MOVED = 2
+_ENDS = {None: 1, OUTSIDE: 3}
+"""What the weight of a location row's event says of one that closes a stay, by `left_for`; else `_MOVED`."""
 _GONE = (BusinessEventKind.SALE, BusinessEventKind.TRANSFER_OUT)
 _BACK = (BusinessEventKind.RETURN, BusinessEventKind.TRANSFER_IN)
 _VERSION = 1
@@ -138,7 +141,7 @@ def _locations(arrived: Arrived) -> list[_Event]:
     times = [table[name].cast("int64").to_pylist() for name in ("as_of_time", "from_time", "until_time")]
     columns = [table[name].to_pylist() for name in ("epc_hex", "zone", "revision", "left_for")]
     return [
-        _Event(as_of_us, _LOCATION, zone, epc, 0 if until_us is None else 1 + (left is not None), until_us or from_us)
+        _Event(as_of_us, _LOCATION, zone, epc, 0 if until_us is None else _ENDS.get(left, _MOVED), until_us or from_us)
         for as_of_us, from_us, until_us, epc, zone, revision, left in zip(*times, *columns, strict=True)
         if revision == 0 or until_us is not None
     ]
@@ -194,7 +197,9 @@ class _Work:
         elif event.kind == _LOCATION:
             from_us = event.at_us if known is None else known.from_us
             how = _SILENT if event.weight == 1 else _LOCATED
-            if event.weight == 0 or known is not None:  # a stay that closes of an item that was sold is no news
+            if event.weight == _ENDS[OUTSIDE]:
+                state.known.pop(epc, None)
+            elif event.weight == 0 or known is not None:  # a stay that closes of an item that was sold is no news
                 state.known[epc] = _Known(event.what, how, from_us, max(event.at_us, known.heard_us if known else 0))
         else:
             one = state.open.setdefault(event.what, _Pass(event.what, event.time_us, event.time_us, {}))

@@ -34,6 +34,7 @@ from analytics.steps.inventory_book import book
 from analytics.steps.inventory_departures import Departures
 from analytics.steps.inventory_events import (
     RESTATED,
+    TAKEN_BACK,
     business_events,
     counted_events,
     location_events,
@@ -186,6 +187,8 @@ class _Work:
             self._items.open_stay(event)
         elif event.quantity == RESTATED:
             self._items.restate(event)
+        elif event.quantity == TAKEN_BACK:
+            self._items.take_back(event)
         else:
             self._items.close_stay(event)
 

@@ -1,12 +1,15 @@
 """What the inventory step works through, as events: business events, shelf rows, location rows, counted items."""
 
 from analytics.aggregation.levels import PackingLevel, packing_level
+from analytics.schemas import OUTSIDE
 from analytics.step import Arrived
 from analytics.steps.identity import identify
 from analytics.steps.inventory_state import BUSINESS, COUNTED, LOCATION, SHELF, Event
 
 RESTATED = 2
-"""What the quantity of a location row's event says of one that restates a stay."""
+"""What the quantity of a location row's event says of one that restates a stay,"""
+TAKEN_BACK = 3
+"""and of one that takes a stay back, since the item is outside."""
 
 
 def business_events(arrived: Arrived) -> list[Event]:
@@ -53,7 +56,7 @@ def location_events(arrived: Arrived) -> list[Event]:
             epc,
             gtin,
             zone,
-            1 if until_us is not None else RESTATED if revision else 0,
+            (TAKEN_BACK if left == OUTSIDE else 1) if until_us is not None else RESTATED if revision else 0,
             from_us,
             until_us or 0,
             left is not None,

@@ -93,6 +93,13 @@ class LocatedItems:
         elif epc not in state.sold:
             self._fall_silent(epc, item, event)
 
+    def take_back(self, event: Event) -> None:
+        """Take in that an item was never here: it is read from outside."""
+        state, epc = self._state, event.key or ""
+        if epc not in state.sold:
+            state.count(epc, -1)
+        state.items.pop(epc, None)
+
     def leave(self, event: Event) -> None:
         """Take in an item that went out through a gate that leads off the site, wherever it is located meanwhile."""
         state, epc = self._state, event.key or ""

@@ -38,8 +38,8 @@ class Event(msgspec.Struct, array_like=True, frozen=True):
     gtin: str | None
     zone: str | None
     quantity: int
-    """Units; for a location row, 0 where it opens a stay, 2 where it restates one and 1 where it closes one; for a
-    counted item, 1 where heard."""
+    """Units; for a location row, 0 where it opens a stay, 2 where it restates one, 1 where it closes one and 3 where it
+    takes one back; for a counted item, 1 where heard."""
     from_us: int = 0
     until_us: int = 0
     moved: bool = False

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from analytics.location import arrivals, forgetting, learning, radio, stays, tracks
+from analytics.location import arrivals, forgetting, learning, outside, radio, stays, tracks
 from analytics.location.assortment import Assortment
 from analytics.location.budget import MoveBudget
 from analytics.location.carried import Carried
@@ -50,6 +50,8 @@ EXIT_SILENCE_S = 30
 """Silence after which an item last located in an exit zone has left: people walk through an exit in seconds;"""
 EXIT_SILENCE_GAPS = 4.0
 """but not before it has been silent for so many times as long as it used to be between two reads."""
+OUTSIDE_SILENCE_GAPS = 10.0
+"""What is outside is read rarely: it is taken for gone after so many times as long as it used to be silent."""
 GRID_S = 5
 """Silence is looked for on this grid of event time; the grid of learning is a multiple of it."""
 ROWS_AT_ONCE = 4096
@@ -163,6 +165,7 @@ class LocationStep:
             **state.table.columns(),
             "level_db": state.law.level_db,
             "offset_db": state.law.offset_db,
+            "outside": state.law.outside.weights,
             "lessons.reads": state.lessons.reads,
             "lessons.residual_db": state.lessons.residual_db,
             "lessons.items": state.lessons.items,
@@ -174,6 +177,7 @@ class LocationStep:
             "law": _json([state.law.version, state.law.as_of_us]),
             "assortment": _json([state.kin.assortment.following, state.kin.assortment.away.tolist()]),
             "budget": _json(state.budget.to_list()),
+            "outside": _json([state.law.outside.gap_s, state.law.outside.gap_power]),
             "carried": _json([state.carried.waiting, state.carried.heard_s]),
         }
         return pack(_VERSION, marks, arrays)
@@ -198,6 +202,10 @@ class LocationStep:
             state.budget.restore(msgspec.json.decode(str(values["budget"])))
             state.policy = state.budget.policy
         state.law = replace(state.law, level_db=arrays["level_db"], offset_db=arrays["offset_db"])
+        if "outside" in arrays:
+            gap_s, gap_power = msgspec.json.decode(str(values["outside"]))
+            beyond = radio.OutsideLaw(weights=arrays["outside"], gap_s=gap_s, gap_power=gap_power)
+            state.law = replace(state.law, outside=beyond)
         state.tables = radio.tabulate(state.places, state.law)
         state.lessons = learning.Lessons(
             arrays["lessons.reads"], arrays["lessons.residual_db"], arrays["lessons.items"]
@@ -323,6 +331,9 @@ def _learn(state: LocationState, time_us: int) -> None:
     """Look at where goods lie and at the radio law; what that is from now on goes out as rows, a version at once."""
     state.kin.learn()
     law = learning.learn(state.lessons, state.places, state.law, state.tracks, time_us=time_us)
+    beyond = outside.learn(state.tracks[: len(state.table)], state.tables, state.law.outside)
+    if beyond is not state.law.outside:
+        law = replace(law, outside=beyond, version=state.law.version + 1, as_of_us=time_us)
     if law is not state.law:
         state.law, state.tables = law, radio.tabulate(state.places, law)
         state.law_rows += law_rows(state.site_id, state.places, law, state.lessons)
@@ -358,6 +369,11 @@ def _close_silent(
     mark_s = state.tick_s
     state.carried.pass_until(mark_s, departed_after_s)
     held = state.tracks[: len(state.table)]
+    items = stays.Items(tracks=state.tracks, group=state.kin.group, kin=state.kin.tables)
+    quiet_s = np.maximum(departed_after_s, OUTSIDE_SILENCE_GAPS * held["gap_s"])
+    quiet = (held["outside"] > 0) & (mark_s - held["last_us"] * 1e-6 >= quiet_s)
+    if quiet.any():
+        stays.drop(np.flatnonzero(quiet).astype(np.int32), items)
     silent_s = state.clock.zone_alive_s[held["zone"]] - held["heard_alive_s"]
     found = np.flatnonzero((held["zone"] >= 0) & (silent_s >= patience_s[held["zone"]]))
     used_to_be_s = np.minimum(EXIT_SILENCE_GAPS * held["gap_s"][found], departed_after_s)
@@ -368,6 +384,5 @@ def _close_silent(
     if not len(found):
         return
     told = stays.Told.room(len(found))
-    items = stays.Items(tracks=state.tracks, group=state.kin.group, kin=state.kin.tables)
     stays.depart(found.astype(np.int32), state.tables, state.site, state.clock, items, told)
     rows.add_told(told, len(found), state.tables, state.kin)

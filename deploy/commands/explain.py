@@ -77,6 +77,9 @@ def _lines(found: "Explanation") -> list[Text]:
         lines += [Text(text), Text(f"There since {_time(stay.from_time)} ({_span(stay.from_time, found.now_time)}).")]
     elif stay.left_for is None:
         lines.append(Text(f"It left the site: last in {stay.zone}, until {_time(stay.until_time)}."))
+    elif stay.is_taken_back:
+        text = "It is not here: it is heard from beyond the site's outline, most likely a neighbour's"
+        lines.append(Text(f"{text}. Until {_time(stay.until_time)} it was taken to be in {stay.zone}."))
     return [*lines, *_speaks_against(found)]
 
 
@@ -148,6 +151,8 @@ def _history(found: "Explanation") -> Table:
 def _then(stay: "Stay") -> str:
     if stay.until_time is None:
         return ""
+    if stay.is_taken_back:
+        return "was never here"
     return "left the site" if stay.left_for is None else stay.left_for
 
 

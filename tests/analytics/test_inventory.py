@@ -127,6 +127,13 @@ def expected_hidden(told: Told) -> float:
     return float(row["on_hand"]) - float(row["seen_quantity"])
 
 
+def test_what_was_never_here_is_no_stock_and_not_hidden() -> None:
+    told = three().goes(1, D, EXIT).taken_back(2, A).taken_back(2, D).until(16)
+    assert last(told)["seen_quantity"] == 2
+    assert expected_hidden(told) < 0.1
+    assert not alerts(told.until(31), "exit_without_sale")
+
+
 class TestSilent:
     def test_an_item_that_nothing_explains_may_still_be_there(self) -> None:
         told = three().silent(2, A, 10).until(16)

@@ -181,7 +181,7 @@ def groups_of(counts: list[float], assortment: Assortment) -> KinTables:
     kin, table = Kin(assortment), ItemTable()
     table.numbers_of(pa.array([unit(1, 7)]))
     kin.extend(table)
-    kin.tables.counts[1] = np.array(counts) * UNIT
+    kin.tables.counts[1, :-1] = np.array(counts) * UNIT
     return kin.tables
 
 

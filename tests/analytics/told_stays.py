@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from analytics.schemas import LOCATIONS
+from analytics.schemas import LOCATIONS, OUTSIDE
 from analytics.step import Arrived, Outputs
 from analytics.steps.derived import table_of
 from analytics.steps.identity import identify
@@ -13,6 +13,7 @@ from devices.site.model import Site
 from tests.analytics.chunk_building import Sayings
 
 SILENT = -1
+BEYOND = -2
 
 
 class ToldState(msgspec.Struct):
@@ -23,7 +24,8 @@ class ToldState(msgspec.Struct):
 
 
 class ToldStays:
-    """A step in location's place: a read says which zone its item is in (`antenna`: the zone's number, or `SILENT`)."""
+    """A step in location's place: a read says which zone its item is in (`antenna`: the zone's number, `SILENT`,
+    or `BEYOND` where its stay is taken back)."""
 
     name = "location"
 
@@ -56,11 +58,11 @@ class ToldStays:
         common = {"site": site.id, "epc_hex": epc, "gtin": identify(epc)[1], "confidence": 0.9, "as_of_time": at_us}
         rows, before = [], state.stays.pop(epc, None)
         if before is not None:
-            left_for = None if place == SILENT else site.zones[place].id
+            left_for = {SILENT: None, BEYOND: OUTSIDE}.get(place) if place < 0 else site.zones[place].id
             until_us = max(before[0], at_us - (silent_s or 0) * 1_000_000)
             stay = {"zone": site.zones[before[1]].id, "from_time": before[0], "until_time": until_us}
             rows.append({**common, **stay, "left_for": left_for, "revision": 1})
-        if place != SILENT:
+        if place >= 0:
             state.stays[epc] = (at_us, place)
             rows.append({**common, "zone": site.zones[place].id, "from_time": at_us, "revision": 0})
         return rows
@@ -78,6 +80,11 @@ class Told(Sayings):
         """Say that an item fell silent at a minute, and that this was noticed some minutes later."""
         at = 60 * (minute + noticed)
         self.read(at, at, epc_hex=epc, antenna=SILENT, read_count=round(60 * noticed))
+        return self
+
+    def taken_back(self, minute: float, epc: str) -> "Told":
+        """Say that an item has been outside all along."""
+        self.read(60 * minute, 60 * minute, epc_hex=epc, antenna=BEYOND)
         return self
 
     def business(self, minute: float, event: str, quantity: int = 1, **columns: Any) -> "Told":
