@@ -104,7 +104,7 @@ def build_plan(
     products = _assortment(items, shape.materials)
     shelf_products = _shelf_products(products, items)
     shelf_zones = _shelf_zones(layout, products, shelf_products, shape.wall_share)
-    shelves = _shelves(layout, products, shelf_products, shelf_zones, items, at_borders=shape.border_shelves)
+    shelves = _shelves(layout, products, shelf_products, shelf_zones, items, shape=shape)
     party_wall = Wall(start=(width_m, 0.0), end=(width_m, depth_m), loss_db=NEIGHBOUR_WALL_DB)
     site = Site(
         id=site_id,
@@ -174,19 +174,19 @@ def _shelves(
     shelf_zones: Sequence[int],
     items: int,
     *,
-    at_borders: bool,
+    shape: PlanShape,
 ) -> tuple[Shelf, ...]:
     full = max(4, math.ceil(1.4 * items * FLOOR_SHARE / len(shelf_products)))
     shelves = []
     for place, (product_number, zone) in enumerate(zip(shelf_products, shelf_zones, strict=True)):
         product = products[product_number]
         number, count = shelf_zones[:place].count(zone), shelf_zones.count(zone)
-        if at_borders:
+        if shape.border_shelves:
             x, y = border_place(layout, zone, number, count, margin=0.25)
         else:
             x, y = _stand(layout.rectangles[zone], number, count)
         shelf_id = f"{layout.zones[zone].id.removeprefix('floor.')}-{number + 1}"
-        scale = _scale(product, place)
+        scale = _scale(product, place, shape.scale_share)
         shelves.append(
             Shelf(
                 id=shelf_id,
@@ -204,10 +204,13 @@ def _shelves(
     return tuple(shelves)
 
 
-def _scale(product: Product, place: int) -> str | None:
-    """Give untagged goods a scale, and some of the others."""
+def _scale(product: Product, place: int, share: float | None) -> str | None:
+    """Give untagged goods a scale, and some of the others: a share of them, where one is asked for."""
     if not product.tagged:
         return "weight" if place % 3 else "tagtide"
+    if share is not None:
+        weighed = math.floor((place + 1) * share) > math.floor(place * share)
+        return None if not weighed else "weight" if place % 3 else "tagtide"
     if place % 8 == 3:
         return "weight"
     return "tagtide" if place % 16 == 6 else None

@@ -35,6 +35,8 @@ class PlanShape:
     """What goods are made of, in turn, instead of what the catalogue says."""
     neighbour_m: float = 0.0
     """Depth of the neighbouring shop behind the right-hand wall, metres; 0 where there is none."""
+    scale_share: float | None = None
+    """Share of the shelves of tagged goods that have a scale; about one in five, here and there, where absent."""
 
 
 def border_place(layout: Layout, zone: int, number: int, count: int, *, margin: float) -> Point:

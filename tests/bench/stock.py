@@ -4,7 +4,8 @@ Each DIR is what `tagtide simulate --out DIR` wrote, replayed with `--data DIR/d
 is run once more over the landed business events, shelf rows and location rows, which takes seconds.
 
 `python -m tests.bench.stock --set tuning` (or `judging`) takes the days of `tests.bench.stock_days` instead: simulated
-and located the first time, which takes a minute or two each, and from then on only the inventory step is run.
+and located the first time, which takes a minute or two each, and from then on only the inventory step is run. Days on
+which most tagged goods lie on scales are told a second time without those scales.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import DeltaTable
 from rich.console import Console
 
@@ -38,8 +40,14 @@ def main() -> None:
     options = parser.parse_args()
     if options.set is not None:
         days = [(name, *_of_set(config)) for name, config in SETS[options.set].items()]
-        _print([(name, rows, truth) for name, rows, truth, _ in days])
-        _print_further(days)
+        bare = [
+            (f"{name}, without", *_of_set(config, scales=False))
+            for name, config in SETS[options.set].items()
+            if config.shape.scale_share is not None
+        ]
+        for chosen in (days, bare):
+            _print([(name, rows, truth) for name, rows, truth, _ in chosen])
+            _print_further(chosen)
         return
     _print([(str(day), *_of_folder(day, again=options.again)) for day in options.days])
 
@@ -48,18 +56,29 @@ def _print_further(days: Sequence[tuple[str, pa.Table, pa.Table, Path]]) -> None
     """Print how often zone rows and rows of GTINs without tags hold."""
     zones = [zones_held(rows, day) for _, rows, _, day in days]
     untagged = [untagged_held(rows, truth) for _, rows, truth, _ in days]
-    for (name, *_), *pairs in zip(days, zones, untagged, strict=True):
-        print(f"{name:30} zone rows {_share(*pairs[0])}, GTINs without tags {_share(*pairs[1])}")
+    for (name, rows, *_), *pairs in zip(days, zones, untagged, strict=True):
+        held = f"zone rows {_share(*pairs[0])}, {_zone_width(rows):.2f} units wide"
+        print(f"{name:34} {held}; GTINs without tags {_share(*pairs[1])}")
     both = [_share(sum(n for n, _ in found), sum(held for _, held in found)) for found in (zones, untagged)]
-    print(f"{'together':30} zone rows {both[0]}, GTINs without tags {both[1]}")
+    print(f"{'together':34} zone rows {both[0]}, GTINs without tags {both[1]}")
+
+
+def _zone_width(rows: pa.Table) -> float:
+    """Return the mean width of zone rows' intervals, units."""
+    of_zone = rows.filter(pc.is_valid(rows["zone"]))
+    return float(pc.mean(pc.subtract(of_zone["on_hand_high"], of_zone["on_hand_low"])).as_py() or 0.0)
 
 
 def _share(rows: int, held: int) -> str:
     return f"{held / rows:6.1%} of {rows:5}" if rows else "     - of     0"
 
 
-def _of_set(config: DayConfig) -> tuple[pa.Table, pa.Table, Path]:
+def _of_set(config: DayConfig, *, scales: bool = True) -> tuple[pa.Table, pa.Table, Path]:
+    """Return a day's rows, true stock and folder; on request as if no scales stood under tagged goods."""
     day, tables = open_day(config)
+    if not scales:
+        tagged = pc.is_in(tables["shelves"]["gtin"], pc.unique(tables["locations"]["gtin"]).drop_null())
+        tables["shelves"] = tables["shelves"].filter(pc.invert(tagged))
     return run_again(load_site(day / "site.toml"), tables), read_true_stock(day / "truth_stock.csv"), day
 
 

@@ -30,11 +30,11 @@ _Changes = Mapping[str, Any]
 
 
 def _day(base: str, seed: int, hours: float, **changes: Any) -> DayConfig:
-    """Return a store's day; `radio`, `shoppers` and `staff` name what changes in them."""
+    """Return a store's day; `radio`, `shape`, `shoppers` and `staff` name what changes in them."""
     config = scenario_config(base) if "/" in base else preset(base)
     parts = {
         part: dataclasses.replace(getattr(config, part), **changes.pop(part))
-        for part in ("radio", "propagation", "shoppers", "staff")
+        for part in ("radio", "propagation", "shape", "shoppers", "staff")
         if part in changes
     }
     return dataclasses.replace(config, seed=seed, hours=hours, **parts, **changes)
@@ -60,6 +60,8 @@ TUNING: Mapping[str, DayConfig] = {
     "rarely read": _day("demo", 112, 3.0, mean_read_interval_s=120.0, dead_tag_share=0.02),
     "store-24": _day("store-24", 113, 1.5, dead_tag_share=0.02, deliveries=2),
     "hard-24": _day("tuning/hard-24", 114, 1.5, mean_read_interval_s=8.0),
+    "all on scales": _day("demo", 115, 3.0, dead_tag_share=0.03, shape={"scale_share": 1.0}),
+    "hard to read, on scales": _day("demo", 117, 2.0, dead_tag_share=0.01, shape={"scale_share": 1.0}, **_HARD),
 }
 """To develop and tune on."""
 
@@ -85,6 +87,15 @@ JUDGING: Mapping[str, DayConfig] = {
     "hard-24": _day("judging/hard-24", 214, 1.5, mean_read_interval_s=8.0, dead_tag_share=0.02),
     "exponent 3": _day("demo", 215, 3.0, propagation={"exponent": 3.0}),
     "a store of 600": _day("demo", 216, 3.0, items=600, deliveries=6, delivered_share=0.5, dead_tag_share=0.012),
+    "all on scales": _day("demo", 217, 3.0, dead_tag_share=0.02, shape={"scale_share": 1.0}),
+    "hard to read, on scales": _day(
+        "demo",
+        218,
+        2.0,
+        dead_tag_share=0.015,
+        shape={"scale_share": 1.0},
+        radio={"sensitivity_dbm": -12.5, "link_spread_db": 4.0},
+    ),
 }
 """To measure, and for nothing else."""
 

@@ -12,6 +12,7 @@ from devices.site.geometry import SiteGeometry
 from devices.site.model import ZoneKind
 from simulators.catalogue import CATALOGUE
 from simulators.plan import StorePlan, build_plan
+from simulators.shape import PlanShape
 from simulators.site_toml import site_toml
 
 SIZES = [(7, 7, 30), (10, 12, 60), (13, 20, 1500), (13, 24, 800), (13, 48, 800), (24, 60, 3000)]
@@ -69,6 +70,25 @@ def test_the_demo_store_has_every_kind_of_zone_reader_and_device() -> None:
     assert {reader.profile for reader in site.readers} == {"impinj", "zebra", "tagtide"}
     assert {shelf.profile for shelf in site.shelves} == {"weight", "tagtide", None}
     assert {source.kind for _, source in site.sources()} == set(SourceKind) - {SourceKind.BRIDGE}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_share_of_the_shelves_of_tagged_goods_is_weighed(share: float) -> None:
+    plan = build_plan(
+        site_id="s",
+        name="s",
+        zones=13,
+        antennas=24,
+        items=1500,
+        timezone="UTC",
+        shape=PlanShape(scale_share=share),
+    )
+    weighed = [
+        shelf.mqtt_topic is not None
+        for shelf, product in zip(plan.site.shelves, plan.shelf_products, strict=True)
+        if plan.products[product].tagged
+    ]
+    assert sum(weighed) / len(weighed) == pytest.approx(share, abs=0.1)
 
 
 def test_every_antenna_has_a_zone_of_its_own_at_least() -> None:
