@@ -92,7 +92,7 @@ def is_one_message(ended: Ended) -> bool:
         ("replay . --site site.toml --data new", 1, "Is a directory"),
         ("replay none.jsonl --mqtt mqtt://127.0.0.1:9", 1, "none.jsonl"),
         ("evaluate -s site.toml -c none.jsonl -t a-file", 1, "a-file is not a truth file"),
-        ("evaluate -s site.toml -c day.jsonl -t none.csv", 2, "there is no truth file none.csv"),
+        ("evaluate -s site.toml -c day.jsonl -t none.csv", 1, "there is no truth none.csv"),
         ("evaluate -s site.toml -c day.jsonl -t ten.toml", 1, "not a truth file"),
         ("capture day.jsonl --seconds 1", 1, "there already"),
         ("capture /proc/new.jsonl --seconds 1", 1, "/proc/new.jsonl"),
