@@ -10,6 +10,7 @@ from analytics.evaluation.counts import CountScore
 from analytics.evaluation.day import DayReport
 from analytics.evaluation.passages import NOTHING, PassageScore
 from analytics.evaluation.stock import StockScore
+from analytics.evaluation.tables import number, percent, seconds
 
 _STOCK_COLUMNS = ("rows", "held", "above", "below", "bias", "|error|", "width", "accuracy", "true accuracy")
 
@@ -36,14 +37,14 @@ def day_tables(report: DayReport, *, detail: bool = False) -> Iterator[Table]:
 
 def passage_table(score: PassageScore) -> Table:
     """Return a row a direction: what was said of passages that truly did that."""
-    delay = f"known {_seconds(score.delay_s_median)} after the last read (median), {_seconds(score.delay_s_p95)} (p95)"
+    delay = f"known {seconds(score.delay_s_median)} after the last read (median), {seconds(score.delay_s_p95)} (p95)"
     directions = sorted({one.direction for one in score.said})
     said = [*sorted({one.said for one in score.said} - {NOTHING}), NOTHING]
     table = Table(
-        title=f"passages at gates: {score.true} truly, {score.told} told ({_percent(score.told_share)}), "
-        f"{_percent(score.right_share)} of them right; {score.rows} rows, {score.pieces} of them further pieces, "
+        title=f"passages at gates: {score.true} truly, {score.told} told ({percent(score.told_share)}), "
+        f"{percent(score.right_share)} of them right; {score.rows} rows, {score.pieces} of them further pieces, "
         f"{score.unfounded} unfounded;\n"
-        f"{delay}; calibration error {_number(score.calibration_error, 3)}",
+        f"{delay}; calibration error {number(score.calibration_error, 3)}",
         title_justify="left",
     )
     table.add_column("what they did")
@@ -53,7 +54,7 @@ def passage_table(score: PassageScore) -> Table:
     for direction in directions:
         right, told = score.of(direction)
         cells = [str(count.get((direction, name), "-")) for name in said]
-        table.add_row(direction, str(told), _percent(right / told if told else None), *cells)
+        table.add_row(direction, str(told), percent(right / told if told else None), *cells)
     return table
 
 
@@ -69,13 +70,13 @@ def aggregation_table(score: AggregationScore) -> Table:
     table.add_column("in hindsight", justify="right")
     in_hindsight = (score.precision_in_hindsight, score.recall_after_move_in_hindsight)
     for name, now, then in (
-        ("precision, of pair-time", _percent(score.precision), _percent(in_hindsight[0])),
-        ("recall after the first move", _percent(score.recall_after_move), _percent(in_hindsight[1])),
-        ("recall", _percent(score.recall), "-"),
-        ("found, of pairs that moved", _percent(score.found_share), "-"),
-        ("delay of an end, median", _seconds(score.end_delay_s_median), "-"),
-        ("delay of an end, p95", _seconds(score.end_delay_s_p95), "-"),
-        ("Brier score of confidence", _number(score.brier, 3), "-"),
+        ("precision, of pair-time", percent(score.precision), percent(in_hindsight[0])),
+        ("recall after the first move", percent(score.recall_after_move), percent(in_hindsight[1])),
+        ("recall", percent(score.recall), "-"),
+        ("found, of pairs that moved", percent(score.found_share), "-"),
+        ("delay of an end, median", seconds(score.end_delay_s_median), "-"),
+        ("delay of an end, p95", seconds(score.end_delay_s_p95), "-"),
+        ("Brier score of confidence", number(score.brier, 3), "-"),
     ):
         table.add_row(name, now, then)
     return table
@@ -84,7 +85,7 @@ def aggregation_table(score: AggregationScore) -> Table:
 def count_table(score: CountScore) -> Table:
     """Return a row a pass."""
     table = Table(
-        title=f"counting passes: {_percent(score.held_share)} of the totals' intervals hold the truth",
+        title=f"counting passes: {percent(score.held_share)} of the totals' intervals hold the truth",
         title_justify="left",
     )
     columns = ("pass", "heard", "recall", "true recall", "total", "there", "one more adds", "and added")
@@ -94,11 +95,11 @@ def count_table(score: CountScore) -> Table:
         table.add_row(
             one.name,
             str(one.heard),
-            _percent(one.recall),
-            _percent(one.true_recall),
+            percent(one.recall),
+            percent(one.true_recall),
             f"{one.estimate:.1f} ({one.estimate_low:.0f} to {one.estimate_high:.0f})",
             str(one.there),
-            _number(one.further, 1),
+            number(one.further, 1),
             "-" if one.further_true is None else str(one.further_true),
         )
     return table
@@ -125,23 +126,11 @@ def stock_table(days: Sequence[tuple[str, StockScore | None]]) -> Table:
     known = [score for _, score in days if score is not None]
     if len(days) > 1 and known:
         rows = sum(score.rows for score in known)
-        table.add_row("together", str(rows), _percent(sum(score.held_share * score.rows for score in known) / rows))
+        table.add_row("together", str(rows), percent(sum(score.held_share * score.rows for score in known) / rows))
     return table
 
 
 def _stock_cells(score: StockScore) -> list[str]:
-    shares = [_percent(share) for share in (score.held_share, score.above_share, score.below_share)]
+    shares = [percent(share) for share in (score.held_share, score.above_share, score.below_share)]
     units = [f"{score.bias_units:+.2f}", f"{score.error_units:.2f}", f"{score.width_units:.2f}"]
-    return [str(score.rows), *shares, *units, _percent(score.estimated_accuracy), _percent(score.true_accuracy)]
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f} %"
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f} s"
+    return [str(score.rows), *shares, *units, percent(score.estimated_accuracy), percent(score.true_accuracy)]

@@ -7,17 +7,17 @@ from rich.table import Table
 from analytics.evaluation.compare import Report, Score
 
 _MEASURES: tuple[tuple[str, Callable[[Score], str]], ...] = (
-    ("right zone, of on-site time", lambda s: _percent(s.right_zone_share)),
-    ("false moves per item-hour", lambda s: _number(s.false_moves_per_item_hour, 3)),
-    ("missed moves", lambda s: _percent(s.moves.missed_share)),
-    ("delay of found moves, median", lambda s: _seconds(s.moves.delay_s_median)),
-    ("delay of found moves, p95", lambda s: _seconds(s.moves.delay_s_p95)),
-    ("presence precision", lambda s: _percent(s.presence.precision)),
-    ("presence recall", lambda s: _percent(s.presence.recall)),
-    ("  settled precision", lambda s: _percent(s.settled_presence.precision)),
-    ("  settled recall", lambda s: _percent(s.settled_presence.recall)),
-    ("calibration error", lambda s: _number(s.calibration.error if s.calibration else None, 3)),
-    ("run time", lambda s: _seconds(s.duration_s)),
+    ("right zone, of on-site time", lambda s: percent(s.right_zone_share)),
+    ("false moves per item-hour", lambda s: number(s.false_moves_per_item_hour, 3)),
+    ("missed moves", lambda s: percent(s.moves.missed_share)),
+    ("delay of found moves, median", lambda s: seconds(s.moves.delay_s_median)),
+    ("delay of found moves, p95", lambda s: seconds(s.moves.delay_s_p95)),
+    ("presence precision", lambda s: percent(s.presence.precision)),
+    ("presence recall", lambda s: percent(s.presence.recall)),
+    ("  settled precision", lambda s: percent(s.settled_presence.precision)),
+    ("  settled recall", lambda s: percent(s.settled_presence.recall)),
+    ("calibration error", lambda s: number(s.calibration.error if s.calibration else None, 3)),
+    ("run time", lambda s: seconds(s.duration_s)),
 )
 
 
@@ -54,11 +54,11 @@ def sensitivity_table(report: Report) -> Table:
     """Return what turning `move_sensitivity` would do: a row a setting."""
     table = Table(title=f"{report.site}: what move_sensitivity trades", title_justify="left")
     columns: tuple[tuple[str, Callable[[Score], str]], ...] = (
-        ("false moves per item-hour", lambda s: _number(s.false_moves_per_item_hour, 3)),
-        ("moves found", lambda s: _percent(None if s.moves.missed_share is None else 1.0 - s.moves.missed_share)),
-        ("delay, median", lambda s: _seconds(s.moves.delay_s_median)),
-        ("p95", lambda s: _seconds(s.moves.delay_s_p95)),
-        ("right zone", lambda s: _percent(s.right_zone_share)),
+        ("false moves per item-hour", lambda s: number(s.false_moves_per_item_hour, 3)),
+        ("moves found", lambda s: percent(None if s.moves.missed_share is None else 1.0 - s.moves.missed_share)),
+        ("delay, median", lambda s: seconds(s.moves.delay_s_median)),
+        ("p95", lambda s: seconds(s.moves.delay_s_p95)),
+        ("right zone", lambda s: percent(s.right_zone_share)),
     )
     for name in ("move_sensitivity", *(name for name, _ in columns)):
         table.add_column(name, justify="right")
@@ -80,8 +80,8 @@ def reliability_table(report: Report, name: str) -> Table | None:
             table.add_row(
                 f"{row.confidence_low:.1f} to {row.confidence_high:.1f}",
                 f"{row.item_hours:.1f}",
-                _number(row.confidence_mean, 3),
-                _number(row.right_share, 3),
+                number(row.confidence_mean, 3),
+                number(row.right_share, 3),
             )
     return table
 
@@ -90,13 +90,16 @@ def _said(score: Score, code: int) -> bool:
     return any(row[code] for row in score.confusion_item_hours)
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """Return a share as people read it; a dash where there is none."""
     return "-" if value is None else f"{100 * value:.1f} %"
 
 
-def _number(value: float | None, digits: int) -> str:
+def number(value: float | None, digits: int) -> str:
+    """Return a number with so many digits; a dash where there is none."""
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _seconds(value: float | None) -> str:
+def seconds(value: float | None) -> str:
+    """Return seconds; a dash where there are none."""
     return "-" if value is None else f"{value:.1f} s"

@@ -28,8 +28,6 @@ ANYWHERE_UNITS = 20.0
 """Until so many units were located away from their shelves, they are taken to lie anywhere, by area,"""
 WAITING = {ZoneKind.BACK_ROOM: 10.0, ZoneKind.RECEIVING: 2.0}
 """but so many times denser where goods wait."""
-
-
 SHELF_M = 1.2
 """How far from the place of its shelf a unit lies, standard deviation along each axis, metres."""
 SHELF_CELLS = 16
@@ -61,10 +59,9 @@ class Assortment:
         self.away: Floats = self._anywhere.copy()
         """Z: where the others lie."""
 
-    def after(self, following: float, away: Floats) -> "Assortment":
-        """Return the same plan, after so much was learnt."""
+    def restore(self, following: float, away: Floats) -> None:
+        """Take over what was learnt before."""
         self.following, self.away = following, away
-        return self
 
     def is_planned(self, gtin: str | None) -> npt.NDArray[np.bool_]:
         """Return which zones have a shelf for a GTIN, Z."""

@@ -100,6 +100,7 @@ class Kin:
         self._known = count
         self._make_room()
         for group in range(known, len(self._gtins)):
+            self._lay_shelves(group)
             self._lay_base(group)
 
     def learn(self) -> None:
@@ -125,11 +126,14 @@ class Kin:
                 shelf_share=np.concatenate([tables.shelf_share, np.zeros((shape[0], SHELF_CELLS), dtype=np.float32)]),
             )
 
-    def _lay_base(self, group: int) -> None:
-        units = self.assortment.units(self._gtins[group])
+    def _lay_shelves(self, group: int) -> None:
+        """Note where a group's shelves stand: once, since nothing that is learnt changes it."""
         self.tables.planned[group] = self.assortment.is_planned(self._gtins[group])
         cells, shares = self.assortment.shelf_cells(self._gtins[group])
         self.tables.shelf_cell[group, : len(cells)], self.tables.shelf_share[group, : len(cells)] = cells, shares
+
+    def _lay_base(self, group: int) -> None:
+        units = self.assortment.units(self._gtins[group])
         self.tables.base[group] = units if units.any() else STRAYS * self.assortment.area
 
     def _groups_of(self, articles: Int64s, table: ItemTable) -> Int32s:

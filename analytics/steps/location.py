@@ -213,7 +213,8 @@ class LocationStep:
         state.clock = stays.Clock(*(arrays[name] for name in stays.Clock._fields))
         if values.get("assortment"):
             following, away = msgspec.json.decode(str(values["assortment"]))
-            state.kin = Kin(state.kin.assortment.after(following, np.array(away)))
+            state.kin.assortment.restore(following, np.array(away))
+            state.kin = Kin(state.kin.assortment)
         state.kin.extend(state.table)
         state.kin.recount(state.tracks)
         return state
