@@ -9,8 +9,8 @@ as the budget expects, it stays where it is.
 from dataclasses import dataclass
 from typing import Any
 
+from analytics.location.decisions import Told
 from analytics.location.policy import SENSITIVITY_LOG_ODDS, Policy, policy_of
-from analytics.location.stays import Told
 from analytics.location.tracks import ORIGINS
 from devices.site.model import MOVE_SENSITIVITY, LocationSettings
 

@@ -5,13 +5,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from analytics.location.cells import Floats32, Int16s
+from analytics.location.decisions import Told
 from analytics.location.evidence import describe
 from analytics.location.items import ItemTable
 from analytics.location.kin import NO_GROUP, Kin
 from analytics.location.places import Floats, Places
 from analytics.location.position import locate
 from analytics.location.radio import RadioTables
-from analytics.location.stays import Told
 from analytics.location.tracks import DOUBT_SLOTS, SETTLED_SLOTS
 from analytics.schemas import LOCATIONS, OUTSIDE
 from analytics.steps.sgtin import name_items

@@ -132,6 +132,23 @@ def origin_of(zone: Number) -> Number:
 
 
 @kernel
+def forget(track: Track) -> None:
+    """Make a track that of an item of which nothing is known but when it was last read."""
+    track.from_us = track.settled_us = track.doubt_us = track.heard_alive_s = 0
+    track.zone = -1
+    track.outside = 0
+    track.last_antenna = track.cell = track.revision = track.moved = track.kin_zone = track.kin_weight = 0
+    track.came_from = 0
+    track.stated = track.gap_s = track.odds = track.odds_before = _ZERO
+    track.settled_antenna[:] = 0
+    track.settled_weight[:] = _ZERO
+    track.settled_dbm[:] = _ZERO
+    track.doubt_antenna[:] = 0
+    track.doubt_weight[:] = _ZERO
+    track.doubt_dbm[:] = _ZERO
+
+
+@kernel
 def take_read(  # noqa: PLR0917 - kernels take their arrays one by one
     track: Track,
     antenna: int,

@@ -4,8 +4,9 @@ import numpy as np
 from hypothesis import given
 
 from analytics.location.forgetting import FORGET_AFTER_S, FORGET_GRID_S, find_gone, order_of_kept
+from analytics.location.state import LocationState
 from analytics.location.tracks import TRACK
-from analytics.steps.location import LocationState, LocationStep
+from analytics.steps.location import LocationStep
 from devices.chunk import Chunk
 from tests.analytics.chunk_building import Sayings, us
 from tests.analytics.step_laws import LAWS, check_step, cut_points, run_arrival

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 
 from analytics.location.arrivals import LATE_LIMIT_S
+from analytics.location.departures import EXIT_SILENCE_S
 from analytics.steps.identity import identify
-from analytics.steps.location import EXIT_SILENCE_S, LocationStep
+from analytics.steps.location import LocationStep
 from devices.chunk import Chunk
 from devices.epc import decode_epc
 from devices.site.model import Antenna, Reader, ReaderClock, Shelf, Site, Zone, ZoneKind

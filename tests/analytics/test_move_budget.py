@@ -13,9 +13,10 @@ from analytics.location.budget import (
     TAKEN_BACK_US,
     MoveBudget,
 )
-from analytics.location.stays import Told
+from analytics.location.decisions import Told
+from analytics.location.state import LocationState
 from analytics.steps.arrival import ArrivalStep
-from analytics.steps.location import LocationState, LocationStep
+from analytics.steps.location import LocationStep
 from devices.chunk import Chunk
 from devices.site.model import MOVE_SENSITIVITY, LocationSettings
 from tests.analytics.chunk_building import Sayings

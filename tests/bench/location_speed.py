@@ -22,8 +22,9 @@ import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
+from analytics.location.state import LocationState
 from analytics.step import Arrived
-from analytics.steps.location import LocationState, LocationStep
+from analytics.steps.location import LocationStep
 from devices.schemas import READS
 from devices.site import check_text
 from devices.site.model import Site
@@ -42,7 +43,7 @@ GTINS = 500
 PARTS = {
     "kernel": ("advance",),
     "rows": ("table", "add_told"),
-    "arrivals": ("_new_rows", "take", "_make_room"),
+    "arrivals": ("_new_rows", "take", "make_room"),
     "grid": ("_close_silent", "_learn"),
 }
 """Parts of a step, by the functions that do them, in `analytics.location` and `analytics.steps.location`."""

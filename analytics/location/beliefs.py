@@ -1,0 +1,121 @@
+"""What is believed of an item: how likely it is in each zone, and how likely it is not here at all.
+
+Its settled reads and its doubtful ones (`tracks`) are weighed cell by cell and pooled to zones (`cells`), each zone
+by what kin and the shelf plan say (`kin`); how likely it is outside comes from `outside`. What follows from a belief
+is `decisions`' business.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from analytics.location.cells import Floats32, Int32s, Int64s, Number, pool_zones, weigh_cells
+from analytics.location.kernel import kernel
+from analytics.location.kin import KIN_TRUST_MOVED, NO_GROUP, KinTables, count_for, weigh_kin
+from analytics.location.outside import SHARE_MIN, fit_of, kin_odds, outside_odds
+from analytics.location.radio import RadioTables
+from analytics.location.tracks import Track, Tracks
+
+OUTSIDE_MOVED = 0.05
+"""Of as many items as look outside, this many are when they were carried about in here before: what is carried out
+goes through an exit, and is silent then."""
+KIN_US = 6_000_000
+"""An item that has lain for this long counts among its kin."""
+_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
+
+
+class Site(NamedTuple):
+    """What kernels have to know of a site."""
+
+    zone_cells: Int64s
+    """As in `Places`."""
+    area: Floats32
+    """Each zone's share of all cells."""
+    zone_reader: npt.NDArray[np.bool_]
+    """As in `Places`."""
+    antenna_reader: Int64s
+    """As in `Places`."""
+
+
+class Items(NamedTuple):
+    """What is remembered of each item, by number."""
+
+    tracks: Tracks
+    group: Int32s
+    kin: KinTables
+    """As in `Kin`."""
+
+
+@kernel
+def believe(  # noqa: PLR0917
+    track: Track,
+    group: int,
+    items: Items,
+    law: RadioTables,
+    site: Site,
+    cells: Floats32,
+    powers: Int32s,
+    belief: Floats32,
+    outer: Floats32,
+) -> Number:
+    """Work out the belief about zones of one item into the first row of `belief`; return how likely it is outside.
+
+    The other rows of `belief` are scratch, and so is `outer`. Zones and outside sum to 1.
+    """
+    settled, doubt, factors = belief[0], belief[1], belief[2]
+    trust = 1.0 if track.moved == 0 else KIN_TRUST_MOVED
+    weigh_kin(track, group, items.kin, site.area, trust, factors)
+    away = _ZERO
+    if law.outer_share >= SHARE_MIN:
+        away = _outside(track, group, items.kin, site, law, factors, cells, powers, outer)
+    weigh_cells(track.settled_antenna, track.settled_weight, track.settled_dbm, law, cells, powers)
+    shelf_cell, shelf_share = items.kin.shelf_cell, items.kin.shelf_share
+    at = group if track.moved == 0 else NO_GROUP  # what has moved may have been put down anywhere in a zone
+    track.cell = pool_zones(cells, site.zone_cells, factors, shelf_cell[at], shelf_share[at], settled)
+    if track.doubt_us > 0:
+        if track.moved == 0:
+            weigh_kin(track, group, items.kin, site.area, KIN_TRUST_MOVED, factors)
+        weigh_cells(track.doubt_antenna, track.doubt_weight, track.doubt_dbm, law, cells, powers)
+        pool_zones(cells, site.zone_cells, factors, shelf_cell[NO_GROUP], shelf_share[NO_GROUP], doubt)
+        odds = np.float32(math.exp(track.odds))
+        for zone in range(len(doubt)):
+            settled[zone] = (settled[zone] + odds * doubt[zone]) / (np.float32(1.0) + odds)
+    for zone in range(len(settled)):
+        settled[zone] *= _ONE - away
+    return away
+
+
+@kernel
+def _outside(  # noqa: PLR0917
+    track: Track,
+    group: int,
+    kin: KinTables,
+    site: Site,
+    law: RadioTables,
+    factors: Floats32,
+    cells: Floats32,
+    powers: Int32s,
+    outer: Floats32,
+) -> Number:
+    """Return how likely an item is outside, by its settled reads, its kin and what it did; `cells` is scratch."""
+    odds = outside_odds(track, law, cells, powers, outer) * kin_odds(
+        track, group, kin.counts, np.float64(law.outer_share)
+    )
+    at = group if track.moved == 0 else NO_GROUP
+    odds /= fit_of(cells, site.zone_cells, factors, kin.shelf_cell[at], kin.shelf_share[at])
+    if track.moved > 0 and track.zone >= 0:
+        odds *= OUTSIDE_MOVED
+    return np.float32(odds / (1.0 + odds))
+
+
+@kernel
+def count_among_kin(track: Track, group: int, counts: Int32s, belief: Floats32, away: Number) -> None:
+    """Let an item that lies somewhere count for its likeliest zone, or for what is outside."""
+    best = int(np.argmax(belief))
+    if track.outside > 0 or away > belief[best]:
+        count_for(track, group, counts, len(belief), away)
+        return
+    lies = track.doubt_us == 0 and track.last_us - track.settled_us >= KIN_US
+    count_for(track, group, counts, best, belief[best] if lies else 0.0)
