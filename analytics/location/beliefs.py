@@ -14,7 +14,7 @@ import numpy.typing as npt
 from analytics.location.cells import Floats32, Int32s, Int64s, Number, pool_zones, weigh_cells
 from analytics.location.kernel import kernel
 from analytics.location.kin import KIN_TRUST_MOVED, NO_GROUP, KinTables, count_for, weigh_kin
-from analytics.location.outside import SHARE_MIN, fit_of, kin_odds, outside_odds
+from analytics.location.outside import SHARE_MIN, kin_odds, outside_odds
 from analytics.location.radio import RadioTables
 from analytics.location.tracks import Track, Tracks
 
@@ -69,11 +69,11 @@ def believe(  # noqa: PLR0917
     weigh_kin(track, group, items.kin, site.area, trust, factors)
     away = _ZERO
     if law.outer_share >= SHARE_MIN:
-        away = _outside(track, group, items.kin, site, law, factors, cells, powers, outer)
+        away = _outside(track, group, items.kin, site, law, factors, cells, powers, outer, settled)
     weigh_cells(track.settled_antenna, track.settled_weight, track.settled_dbm, law, cells, powers)
     shelf_cell, shelf_share = items.kin.shelf_cell, items.kin.shelf_share
     at = group if track.moved == 0 else NO_GROUP  # what has moved may have been put down anywhere in a zone
-    track.cell = pool_zones(cells, site.zone_cells, factors, shelf_cell[at], shelf_share[at], settled)
+    track.cell, _ = pool_zones(cells, site.zone_cells, factors, shelf_cell[at], shelf_share[at], settled)
     if track.doubt_us > 0:
         if track.moved == 0:
             weigh_kin(track, group, items.kin, site.area, KIN_TRUST_MOVED, factors)
@@ -98,13 +98,18 @@ def _outside(  # noqa: PLR0917
     cells: Floats32,
     powers: Int32s,
     outer: Floats32,
+    zones: Floats32,
 ) -> Number:
-    """Return how likely an item is outside, by its settled reads, its kin and what it did; `cells` is scratch."""
+    """Return how likely an item is outside, by its settled reads, its kin and what it did.
+
+    What comes behind `factors` is scratch.
+    """
     odds = outside_odds(track, law, cells, powers, outer) * kin_odds(
         track, group, kin.counts, np.float64(law.outer_share)
     )
     at = group if track.moved == 0 else NO_GROUP
-    odds /= fit_of(cells, site.zone_cells, factors, kin.shelf_cell[at], kin.shelf_share[at])
+    _, fit = pool_zones(cells, site.zone_cells, factors, kin.shelf_cell[at], kin.shelf_share[at], zones)
+    odds /= np.float64(fit)
     if track.moved > 0 and track.zone >= 0:
         odds *= OUTSIDE_MOVED
     return np.float32(odds / (1.0 + odds))

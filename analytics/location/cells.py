@@ -175,8 +175,8 @@ def pool_zones(  # noqa: PLR0917
     shelf_cell: Int16s,
     shelf_share: Floats32,
     zones: Floats32,
-) -> int:
-    """Sum cells to zones, as probabilities; return the likeliest cell.
+) -> tuple[int, Number]:
+    """Sum cells to zones, as probabilities.
 
     Args:
         cells: Weight of each cell, as `weigh_cells` fills it.
@@ -185,8 +185,12 @@ def pool_zones(  # noqa: PLR0917
         shelf_cell: Cells at shelves of the item's GTIN, in order (behind them may be some of share 0),
         shelf_share: and the share of what is in their zone that lies in each; the rest lies anywhere in the zone.
         zones: Filled.
+
+    Returns:
+        The likeliest cell; and how many times as likely the evidence is where goods of its kind are expected as
+        anywhere in the site.
     """
-    total, top, most, best, place = _ZERO, _ZERO, _ZERO, 0, 0
+    total, anywhere_at_all, top, most, best, place = _ZERO, _ZERO, _ZERO, _ZERO, 0, 0
     for zone in range(len(zones)):
         mass, largest = _ZERO, _ZERO
         for cell in range(zone_cells[zone], zone_cells[zone + 1]):
@@ -200,6 +204,7 @@ def pool_zones(  # noqa: PLR0917
             place += 1
         zones[zone] = (anywhere * mass + count * shelved) * factors[zone]
         total += zones[zone]
+        anywhere_at_all += mass
         if largest * factors[zone] > top:
             top, most, best = largest * factors[zone], largest, zone
     for zone in range(len(zones)):
@@ -207,4 +212,4 @@ def pool_zones(  # noqa: PLR0917
     likeliest: int = zone_cells[best]
     while cells[likeliest] < most:
         likeliest += 1
-    return likeliest
+    return likeliest, total / anywhere_at_all

@@ -22,9 +22,7 @@ from analytics.location.cells import (
     SHARE_TRUST_READS,
     WEIGHT_MIN,
     Floats32,
-    Int16s,
     Int32s,
-    Int64s,
     Number,
     exponentiate,
     log_weights_by,
@@ -190,38 +188,6 @@ def _compare(track: Track, law: RadioTables, cells: Floats32, powers: Int32s, ou
     for cell in range(len(outer)):
         log = POWER * (np.float64(outer[cell]) - here + gap)
         outer[cell] = np.float32(math.exp(min(max(log, -2 * RATIO_LOG_MAX), RATIO_LOG_MAX)))
-
-
-@kernel
-def fit_of(
-    cells: Floats32,
-    zone_cells: Int64s,
-    factors: Floats32,
-    shelf_cell: Int16s,
-    shelf_share: Floats32,
-) -> float:
-    """Return how many times as likely an item's reads are where goods of its kind are expected as anywhere in the site.
-
-    Args:
-        cells: Weight of each cell, as `outside_odds` leaves it.
-        zone_cells: As in `Places`.
-        factors: By how much each zone is likelier than its area.
-        shelf_cell: As in `cells.pool_zones`, like the next.
-        shelf_share: The same.
-    """
-    total, expected = 0.0, 0.0
-    for zone in range(len(factors)):
-        mass, count = 0.0, zone_cells[zone + 1] - zone_cells[zone]
-        for cell in range(zone_cells[zone], zone_cells[zone + 1]):
-            mass += np.float64(cells[cell])
-        anywhere, shelved = 1.0, 0.0
-        for place in range(len(shelf_cell)):
-            if zone_cells[zone] <= shelf_cell[place] < zone_cells[zone + 1]:
-                anywhere -= np.float64(shelf_share[place])
-                shelved += np.float64(shelf_share[place]) * np.float64(cells[shelf_cell[place]])
-        total += mass
-        expected += (anywhere * mass + count * shelved) * np.float64(factors[zone])
-    return expected / total
 
 
 @kernel

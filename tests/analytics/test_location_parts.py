@@ -241,10 +241,11 @@ def test_cells_beside_a_shelf_count_for_their_zone_as_much_as_goods_lie_there() 
     cells, zone_cells = np.array([0.2, 1.0, 1.0, 0.2], dtype=np.float32), np.array([0, 2, 4])
     even, zones = np.ones(2, dtype=np.float32), np.zeros(2, dtype=np.float32)
     shelf_cell, shelf_share = np.array([1, 0], dtype=np.int16), np.array([0.8, 0.0], dtype=np.float32)
-    pool_zones(cells, zone_cells, even, shelf_cell, np.zeros(2, dtype=np.float32), zones)
-    assert zones.tolist() == [0.5, 0.5]
-    pool_zones(cells, zone_cells, even, shelf_cell, shelf_share, zones)
+    cell, fit = pool_zones(cells, zone_cells, even, shelf_cell, np.zeros(2, dtype=np.float32), zones)
+    assert (cell, fit, zones.tolist()) == (1, 1.0, [0.5, 0.5])
+    _, fit = pool_zones(cells, zone_cells, even, shelf_cell, shelf_share, zones)
     shelved = 0.2 * 1.2 + 0.8 * 2
+    assert fit == pytest.approx((shelved + 1.2) / 2.4), "its reads fit what is expected of it"
     assert zones == pytest.approx([shelved / (shelved + 1.2), 1.2 / (shelved + 1.2)])
 
 
