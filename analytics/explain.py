@@ -1,9 +1,8 @@
 """Why Tagtide thinks that an item is where it says: everything that the lake knows of one item, put together.
 
-The evidence of a stay names the antennas that heard the item. What the radio law expects of them, at the best place in
-the zone and at the best place in the zone that comes next, is worked out anew with the law that was in force, from
-reads alone. Where that differs from the stay's confidence, the difference comes from what is not in the item's own
-reads: where it was before, and where its kin lie.
+The evidence of a stay names the antennas that heard the item. What the radio law expects of them, and what the item's
+own reads, the shelf plan and its kin each contribute to the answer, is worked out anew (`analytics.contributions`).
+Where all three together differ from the stay's confidence, the difference comes from what the item did before.
 """
 
 import datetime as dt
@@ -13,13 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import msgspec
-import numpy as np
 
+from analytics.contributions import Contributions, HeardBy, ZoneChance, find_contributions
 from analytics.data_directory import DataDirectory
 from analytics.item_name import find_item
-from analytics.location import radio
-from analytics.location.places import Floats, Places, map_site
 from analytics.query import ask, connect
 from analytics.schemas import OUTSIDE
 from devices.site.model import Site
@@ -28,34 +24,10 @@ ODD_DB = 12.0
 """An antenna that hears an item this much stronger or weaker than expected is worth a word,"""
 READS_MIN = 1.5
 """where it is not one that heard it once."""
+WORTH_A_WORD = 0.02
+"""A probability that changes by less than this has changed little."""
 HISTORY_ROWS = 20
 """Stays, passages and business events that are shown, newest first."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeardBy:
-    """An antenna that heard the item during the stay, and what the law expects of it."""
-
-    antenna: str
-    """`reader:port`, or a reader where the port is not known."""
-    reads: float
-    """Reads that count, older ones less."""
-    rssi_dbm: float | None
-    """Their mean."""
-    expected_dbm: float | None
-    """By the law, at the best place in the zone."""
-    elsewhere_dbm: float | None
-    """By the law, at the best place in the zone that comes next."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ZoneChance:
-    """What the item's own reads say of a zone."""
-
-    zone: str
-    """Which."""
-    probability: float
-    """Of all zones, by reads alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,11 +66,19 @@ class Explanation:
     """Around x and y; holds the item with 90 %, where that is known."""
     heard_by: tuple[HeardBy, ...]
     by_reads_alone: tuple[ZoneChance, ...]
-    """The likeliest zones, likeliest first."""
+    """The likeliest zones, by its own reads the likeliest first; and how likely with plan and kin beside them."""
+    shelf_zones: tuple[str, ...]
+    """Where goods of its GTIN belong, by the site file."""
+    plan_followed: float | None
+    """Share of the goods that have a shelf which are in a zone of theirs; `None` where its GTIN has none."""
+    off_shelf_zone: str | None
+    """Where the others lie most."""
     law_version: int | None
     """Of `radio_laws`; `None` for physics, or a calibration, alone."""
     kin: Mapping[str, int]
     """Other items of its GTIN that are located now, by zone."""
+    verdict: str | None
+    """What of all this the answer rests on, in a sentence; `None` where that cannot be worked out."""
     against: tuple[str, ...]
     """What speaks against it, or should be looked at; one sentence each."""
     stays: tuple[Stay, ...]
@@ -144,7 +124,7 @@ def _explained(lake: duckdb.DuckDBPyConnection, where: str, epc: str, site: Site
     last = rows[0] if rows else None
     (read,) = _rows(lake, _READS, where, epc)
     now = ask(lake, "SELECT now_time FROM newest")["now_time"][0].as_py()
-    weighed = None if last is None or site is None else _weigh(lake, site, last)
+    rests_on = Contributions() if last is None or site is None else find_contributions(lake, site, last)
     stays = tuple(_stay(row) for row in rows[:HISTORY_ROWS])
     gtin = None if last is None else last["gtin"]
     found = Explanation(
@@ -157,10 +137,14 @@ def _explained(lake: duckdb.DuckDBPyConnection, where: str, epc: str, site: Site
         x=None if last is None else last["x"],
         y=None if last is None else last["y"],
         radius_m=None if last is None else last.get("radius_m"),
-        heard_by=() if weighed is None else weighed.heard_by,
-        by_reads_alone=() if weighed is None else weighed.zones,
-        law_version=None if weighed is None else weighed.version,
+        heard_by=rests_on.heard_by,
+        by_reads_alone=rests_on.zones,
+        shelf_zones=_shelf_zones(site, gtin),
+        plan_followed=rests_on.plan_followed,
+        off_shelf_zone=rests_on.off_shelf_zone,
+        law_version=rests_on.law_version,
         kin=_kin(lake, where, epc, gtin),
+        verdict=None,
         against=(),
         stays=stays,
         reads=read["reads"],
@@ -173,7 +157,7 @@ def _explained(lake: duckdb.DuckDBPyConnection, where: str, epc: str, site: Site
         passages=tuple(_rows(lake, _PASSAGES, where, epc)),
         inside=tuple(_rows(lake, _INSIDE, where, epc)),
     )
-    return replace(found, against=tuple(_against(found, _shelf_zones(site, gtin))))
+    return replace(found, verdict=_verdict(found), against=tuple(_against(found)))
 
 
 _READS = """
@@ -238,96 +222,44 @@ def _kin(lake: duckdb.DuckDBPyConnection, site: str, epc: str, gtin: str | None)
     return dict(lake.execute(sql, {"site": site, "gtin": gtin, "epc": epc}).fetchall())
 
 
-@dataclass(frozen=True, slots=True)
-class _Weighed:
-    heard_by: tuple[HeardBy, ...]
-    zones: tuple[ZoneChance, ...]
-    version: int | None
+def _shelf_zones(site: Site | None, gtin: str | None) -> tuple[str, ...]:
+    if site is None or gtin is None:
+        return ()
+    return tuple(sorted({shelf.zone for shelf in site.shelves if shelf.gtin == gtin}))
 
 
-def _weigh(lake: duckdb.DuckDBPyConnection, site: Site, stay: Mapping[str, Any]) -> _Weighed:
-    """Weigh the evidence of a stay by the law that was in force when it was last told."""
-    places = map_site(site)
-    law, version = _law(lake, places, site.id, stay["as_of_time"])
-    evidence = msgspec.json.decode(stay["evidence"])["antennas"] if stay["evidence"] else []
-    numbers = {label: number for number, label in enumerate(places.antenna_labels)}
-    evidence = [one for one in evidence if one["antenna"] in numbers]
-    if not evidence or not places.zones or stay["zone"] not in places.zone_ids:
-        return _Weighed((), (), version)
-    tables = radio.tabulate(places, law)
-    antennas = np.array([numbers[one["antenna"]] for one in evidence])
-    reads = np.array([one["reads"] for one in evidence], dtype=np.float64)
-    level = np.array([np.nan if one["rssi_dbm"] is None else one["rssi_dbm"] for one in evidence])
-    cells = _cells(tables, antennas, reads, level)
-    bounds = places.zone_cells
-    chance = np.array([cells[bounds[zone] : bounds[zone + 1]].sum() for zone in range(places.zones)])
-    order = np.argsort(-chance, kind="stable")
-    here = places.zone_ids.index(stay["zone"])
-    next_one = int(order[0] if order[0] != here else order[min(1, len(order) - 1)])
-    best_here, best_next = (int(bounds[z] + np.argmax(cells[bounds[z] : bounds[z + 1]])) for z in (here, next_one))
-    heard_by = tuple(
-        HeardBy(
-            antenna=one["antenna"],
-            reads=one["reads"],
-            rssi_dbm=one["rssi_dbm"],
-            expected_dbm=round(float(tables.mean_dbm[antenna, best_here]), 1),
-            elsewhere_dbm=round(float(tables.mean_dbm[antenna, best_next]), 1),
-        )
-        for one, antenna in zip(evidence, antennas.tolist(), strict=True)
+def _verdict(found: Explanation) -> str | None:
+    """Say what the answer rests on: which of reads, plan and kin is for the zone, and which of them decides."""
+    if found.stay is None or not found.by_reads_alone:
+        return None
+    told = found.stay.zone
+    stages = [{one.zone: one.probability for one in found.by_reads_alone}]
+    best = [max(stages[0], key=lambda zone: stages[0][zone])]
+    said = [f"its own reads say {told}" if best[0] == told else f"its own reads alone would say {best[0]}"]
+    beside = (
+        ("the shelf plan {}s", [(one.zone, one.with_plan) for one in found.by_reads_alone]),
+        ("its kin {}", [(one.zone, one.with_kin) for one in found.by_reads_alone]),
     )
-    zones = tuple(
-        ZoneChance(zone=places.zone_ids[zone], probability=round(float(chance[zone]), 4))
-        for zone in order.tolist()[:5]
-        if chance[zone] >= 0.001 or zone in {here, next_one}
-    )
-    return _Weighed(heard_by, zones, version)
+    for who, chances in beside:
+        stage = {zone: chance for zone, chance in chances if chance is not None}
+        if not stage:
+            continue
+        change = stage[told] - stages[-1][told]
+        stages.append(stage)
+        best.append(max(stage, key=lambda zone: stage[zone]))
+        if best[-1] != best[-2]:
+            said.append(f"{who.format('decide')} for {best[-1]}")
+        elif abs(change) < WORTH_A_WORD:
+            said.append(f"{who.format('change')} little")
+        else:
+            said.append(f"{who.format('speak')} {'for' if change > 0 else 'against'} {told}")
+    if best[-1] != told:
+        said.append(f"that it is said to be in {told} comes from what it did before")
+    text = "; ".join(said)
+    return f"{text[0].upper()}{text[1:]}."
 
 
-def _cells(tables: radio.RadioTables, antennas: Floats, reads: Floats, level: Floats) -> Floats:
-    """Return the probability of each cell by reads alone: what the filter does, in the order of a formula."""
-    from analytics.location.cells import SHARE_TRUST, SHARE_TRUST_READS
-
-    trust = SHARE_TRUST * reads / (SHARE_TRUST_READS + reads.sum())
-    log = (trust[:, None] * tables.log_share[antennas]).sum(axis=0).astype(np.float64)
-    variance = radio.PLACE_SPREAD_DB**2 + radio.FADING_SPREAD_DB**2 / np.maximum(reads, 0.05)
-    known = np.isfinite(level)
-    off = level[known, None] - tables.mean_dbm[antennas[known]]
-    log -= (off**2 / (2.0 * variance[known, None])).sum(axis=0)
-    weights = np.exp(log - log.max())
-    return np.asarray(weights / weights.sum())
-
-
-def _law(
-    lake: duckdb.DuckDBPyConnection, places: Places, site: str, as_of: dt.datetime
-) -> tuple[radio.RadioLaw, int | None]:
-    """Return the law of a time: what `radio_laws` says, on physics where it says nothing."""
-    law = radio.physics(places)
-    rows = lake.execute(
-        """
-        SELECT antenna, parameter, value, version
-        FROM radio_laws
-        WHERE site = $site AND as_of_time <= $as_of
-        QUALIFY version = max(version) OVER ()
-        """,
-        {"site": site, "as_of": as_of},
-    ).fetchall()
-    if not rows:
-        return law, None
-    offset, level = law.offset_db.copy(), law.level_db.copy()
-    labels, readers = list(places.antenna_labels[: len(places.antennas)]), list(places.reader_ids)
-    for antenna, parameter, value, _ in rows:
-        if parameter == "offset_db" and antenna in labels:
-            offset[labels.index(antenna)] = value
-        if parameter == "level_db" and antenna in readers:
-            level[readers.index(antenna)] = value
-    return replace(law, offset_db=offset, level_db=level), int(rows[0][3])
-
-
-def _shelf_zones(site: Site | None, gtin: str | None) -> set[str]:
-    return set() if site is None else {shelf.zone for shelf in site.shelves if shelf.gtin == gtin and gtin is not None}
-
-
-def _against(found: Explanation, shelf_zones: set[str]) -> list[str]:
+def _against(found: Explanation) -> list[str]:
     """List what speaks against the answer, or what somebody should look at."""
     said: list[str] = []
     stay = found.stay
@@ -337,9 +269,9 @@ def _against(found: Explanation, shelf_zones: set[str]) -> list[str]:
             "or it is read from beyond the site's outline",
         ]
     here = stay.until_time is None
-    others = [one for one in found.by_reads_alone if one.zone != stay.zone]
-    if others and others[0].probability >= 0.05:
-        said.append(f"by its own reads alone it is in {others[0].zone} with {others[0].probability:.0%}")
+    likeliest = found.by_reads_alone[0] if found.by_reads_alone else None
+    if likeliest is not None and likeliest.zone != stay.zone:
+        said.append(f"by its own reads alone it is in {likeliest.zone} with {likeliest.probability:.0%}")
     if stay.confidence < 0.8:
         said.append(f"the site itself is only {stay.confidence:.0%} sure of the zone")
     for one in found.heard_by:
@@ -358,6 +290,6 @@ def _against(found: Explanation, shelf_zones: set[str]) -> list[str]:
             said.append(f"it has not been read for {silent_s / 60:.0f} minutes")
     if here and found.sold:
         said.append("business systems say that it was sold or sent away")
-    if here and shelf_zones and stay.zone not in shelf_zones:
-        said.append(f"goods of its GTIN belong in {', '.join(sorted(shelf_zones))}")
+    if here and found.shelf_zones and stay.zone not in found.shelf_zones:
+        said.append(f"goods of its GTIN belong in {', '.join(found.shelf_zones)}")
     return said

@@ -56,6 +56,10 @@ def explain(
         console = AnswerConsole(width=PIPED_WIDTH)
     for line in _lines(found):
         console.print(line, soft_wrap=True)
+    if found.by_reads_alone:
+        console.print(_steps(found))
+    for line in _belongs(found):
+        console.print(line, soft_wrap=True)
     if found.heard_by:
         console.print(_antennas(found))
     for line in _more(found):
@@ -80,6 +84,8 @@ def _lines(found: "Explanation") -> list[Text]:
     elif stay.is_taken_back:
         text = "It is not here: it is heard from beyond the site's outline, most likely a neighbour's"
         lines.append(Text(f"{text}. Until {_time(stay.until_time)} it was taken to be in {stay.zone}."))
+    if found.verdict is not None:
+        lines.append(Text(found.verdict))
     return [*lines, *_speaks_against(found)]
 
 
@@ -87,6 +93,39 @@ def _speaks_against(found: "Explanation") -> list[Text]:
     if not found.against:
         return [Text("Nothing speaks against it.")]
     return [Text("What speaks against it, or should be looked at:"), *(Text(f"  - {text}") for text in found.against)]
+
+
+def _steps(found: "Explanation") -> Table:
+    """Show how likely each zone becomes with ever more taken into account."""
+    table = Table(title="What the answer rests on, step by step", title_justify="left", header_style="bold")
+    table.add_column("how likely it is to be in")
+    for one in found.by_reads_alone:
+        table.add_column(Text(one.zone), justify="right")
+    steps = (
+        ("by its own reads alone", [one.probability for one in found.by_reads_alone]),
+        ("and by the shelf plan", [one.with_plan for one in found.by_reads_alone]),
+        ("and by where its kin are", [one.with_kin for one in found.by_reads_alone]),
+    )
+    for name, chances in steps:
+        if chances[0] is not None:
+            table.add_row(name, *("" if chance is None else _percent(chance) for chance in chances))
+    if found.stay is not None:
+        told = (_percent(found.stay.confidence) if one.zone == found.stay.zone else "" for one in found.by_reads_alone)
+        table.add_row("as told, with what it did before", *told)
+    return table
+
+
+def _belongs(found: "Explanation") -> list[Text]:
+    if found.gtin is None:
+        return []
+    if not found.shelf_zones:
+        return [Text("The site file has no shelf for its GTIN: the plan says nothing of it.")]
+    lines = [Text(f"Goods of its GTIN belong in {', '.join(found.shelf_zones)}, by the site file.")]
+    if found.plan_followed is not None:
+        kept, rest = _percent(found.plan_followed), found.off_shelf_zone
+        text = f"How well the site keeps to its plan: {kept} of all goods with a shelf are in a zone of theirs"
+        lines.append(Text(f"{text}, most others in {rest}."))
+    return lines
 
 
 def _antennas(found: "Explanation") -> Table:
@@ -105,9 +144,6 @@ def _antennas(found: "Explanation") -> Table:
 
 def _more(found: "Explanation") -> list[Text]:
     lines = []
-    if found.by_reads_alone:
-        zones = ", ".join(f"{one.zone} {_percent(one.probability)}" for one in found.by_reads_alone)
-        lines.append(Text(f"By its own reads alone: {zones}."))
     if found.kin:
         shown = list(found.kin.items())[:KIN_ZONES]
         rest = sum(found.kin.values()) - sum(count for _, count in shown)
