@@ -18,7 +18,7 @@ together, round after round, writes idle clock records, and tells what happens.
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Event
 
 from devices.bridge_record import BRIDGE_TOPIC, away_payload
@@ -86,6 +86,7 @@ class Bridge:
         self._intake = Intake(self.stats, on_event, broker_log=config.broker_log)
         self._idle = IdleClock()
         self._absence = Absence()
+        self._loss_recorded = False  # of a session, in this hold
         # 3.1.1 guarantees 23 characters: 8 of ours and 15 of the log's 32.
         session = SessionConfig(
             url=config.mqtt_url,
@@ -203,9 +204,10 @@ class Bridge:
         self._keeper.count(len(batch))
         hold = self._reason_to_hold()
         if hold is not None:
-            self._hold(*hold)
+            self._hold(*hold, stored=batch)
         elif self._window.hold_reason is not None:
             self._window.release()
+            self._loss_recorded = False
             self.stats.hold_reason = None
             if self._window.connected:
                 self._record_absence(session_lost=False)
@@ -231,14 +233,14 @@ class Bridge:
         if self._keeper.trim(self._now_us(), at_once=at_once):
             self._note.write_again()
 
-    def _hold(self, reason: HoldReason, why: str) -> None:
+    def _hold(self, reason: HoldReason, why: str, *, stored: Sequence[Publication] = ()) -> None:
         if self._window.hold_reason is not reason:
             text = f"holding: {why}. Nothing is read; the broker keeps what comes"
             self._tell(EventLevel.WARNING, f"bridge_holding_{reason}", text)
             self.stats.holds += 1
             self._absence.begin(self._clock(), "holding")
         self.stats.hold_reason = reason
-        self._window.hold(reason, self._now_us())
+        self._window.hold(reason, self._now_us(), stored=stored)
 
     def _take_journal(self) -> None:
         """Store what a broker that died had acknowledged and we have not, once it has delivered what it has."""
@@ -285,6 +287,18 @@ class Bridge:
             told = Publication(topic=BRIDGE_TOPIC, payload=away_payload(record), received_us=now_us, qos=0)
             self._window.receive(told, packet_id=0, now_us=self._now_us())
 
+    def _record_loss_in_hold(self) -> None:
+        """Record that a session was lost while nothing is read: the first of a hold at once, the others when it ends.
+
+        A broker that forgets our session with every connection would fill memory or log, one record each time.
+        """
+        if self._loss_recorded:
+            self._absence.lose_session()
+            return
+        self._record_absence(session_lost=True)
+        self._absence.begin(self._clock(), "holding")  # for it still does
+        self._loss_recorded = True
+
     def _may_read(self) -> bool:
         return self._window.may_read
 
@@ -324,8 +338,10 @@ class Bridge:
                 f"{self._config.mqtt_url} had forgotten our session: what it held for us may be lost. "
                 "Check its persistence settings (deploy/mosquitto/README.md)",
             )
-        if self._window.hold_reason is None or session_lost:
+        if self._window.hold_reason is None:
             self._record_absence(session_lost=session_lost)
+        elif session_lost:
+            self._record_loss_in_hold()
         former = known - self._subscribing_to
         if former and session_present:
             self._session.unsubscribe(sorted(former))

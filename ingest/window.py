@@ -20,9 +20,11 @@
    packet identifier may name another publication. What was received and is not acknowledged when a connection ends
    is stored all the same; the broker delivers it again, and decoding finds the repeat.
 4. What waits is bounded: reading stops at a count, at a size, and as long as the log cannot take more. What a
-   connection brings when it ends may go beyond, to twice the bounds; of all that end in one hold, together.
+   connection brings when it ends may go beyond, to twice the bounds; of all that end in one hold, together, and with
+   what was stored last before it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -82,7 +84,7 @@ class Window:
         self._tickets: list[tuple[int, int]] = []  # epoch and packet identifier (0 for QoS 0), one each
         self._waiting_bytes = 0
         self._waiting_since_us = 0
-        self._held_count = 0  # taken since the hold began, and their bytes
+        self._held_count = 0  # taken since the hold began, with the batch that it began with; and their bytes
         self._held_bytes = 0
         self._retry_at_us = 0
         self._retry_us = limits.retry_us_min
@@ -108,7 +110,8 @@ class Window:
 
         Of a connection that ends, what had arrived is delivered even while holding. A connection that flaps while a
         disk is full, or the log at its bound, would bring the same again each time: what is beyond twice the bounds
-        stays the broker's, whether it waits or was stored since the hold began.
+        stays the broker's, whether it waits, was stored since the hold began, or was in the batch that began it: so
+        a full log goes no further than that beyond its bound.
         """
         return (
             max(len(self._waiting), self._held_count) < 2 * self.limits.publications_max
@@ -167,11 +170,20 @@ class Window:
         self._waiting_bytes = 0
         return acks
 
-    def hold(self, reason: HoldReason, now_us: int) -> None:
+    def hold(self, reason: HoldReason, now_us: int, *, stored: Sequence[Publication] = ()) -> None:
         """The log cannot take more: stop reading, keep what waits, ask again later.
 
         Asking a full log whether its consumers have moved on is cheap; a disk that fails is asked ever more rarely.
+
+        Args:
+            reason: Why.
+            now_us: The time.
+            stored: What was stored just now, and brought the log to its bound.
         """
+        if self.hold_reason is None:
+            began_with = [*self._waiting, *stored]
+            self._held_count = len(began_with)
+            self._held_bytes = sum(len(publication.payload) for publication in began_with)
         again = reason is HoldReason.LOG_UNAVAILABLE and self.hold_reason is reason
         self._retry_us = min(2 * self._retry_us, self.limits.retry_us_max) if again else self.limits.retry_us_min
         self.hold_reason = reason

@@ -18,6 +18,18 @@ def test_the_first_cause_and_time_stand() -> None:
     assert absence.end(90_000_000, session_lost=True) is None, "it listened in between"
 
 
+def test_a_session_that_was_lost_meanwhile_is_in_the_record_once() -> None:
+    absence = Absence()
+    absence.begin(100, "holding")
+    absence.lose_session()
+    absence.lose_session()
+    assert absence.end(200, session_lost=False) == AwayRecord(
+        from_us=100, until_us=200, reason="holding", session_lost=True
+    )
+    absence.begin(300, "holding")
+    assert absence.end(400, session_lost=False) is None
+
+
 def test_a_blink_is_not_recorded_unless_it_cost_the_session() -> None:
     for session_lost in (False, True):
         absence = Absence()

@@ -80,6 +80,17 @@ def test_lost_connections_of_one_hold_bring_no_more_than_that_together_though_it
     assert window.has_room
 
 
+def test_what_brought_the_log_to_its_bound_counts_as_brought() -> None:
+    """Else a log at its bound could go beyond it by what a lost connection brings, twice."""
+    window = connected_window()
+    batch = [publication(number) for number in range(7)]
+    window.hold(HoldReason.LOG_FULL, 0, stored=batch)
+    window.receive(publication(7), packet_id=1, now_us=0)
+    assert not window.has_room
+    window.hold(HoldReason.LOG_FULL, 1, stored=window.waiting)
+    assert not window.has_room, "that is the same hold"
+
+
 def test_quality_of_service_0_is_stored_and_not_acknowledged() -> None:
     window = connected_window()
     window.receive(publication(), packet_id=0, now_us=0)

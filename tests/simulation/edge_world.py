@@ -242,10 +242,10 @@ class EdgeWorld:
             raise BrokenPromiseError("at the bound nothing is read", f"{bridge.stats}")
 
     def _check_bounds(self, bridge: Bridge) -> None:
-        if len(bridge._window.waiting) > 2 * self.window.publications_max + 2:  # and the bridge's own records
+        if len(bridge._window.waiting) > 2 * self.window.publications_max + 1:  # and that a session was lost
             raise BrokenPromiseError("what waits is bounded", f"{len(bridge._window.waiting)} publications")
-        # Beyond the bound: a batch with what a lost connection brought, as much again in a hold, the bridge's records.
-        room = (4 * self.window.publications_max + 3) * _ROW_BYTES_MAX
+        # Beyond the bound: a batch, with what lost connections bring then and in the hold, and the bridge's records.
+        room = (2 * self.window.publications_max + 3) * _ROW_BYTES_MAX
         if self.file.stored_bytes > self.limits.stored_bytes_max + room:
             raise BrokenPromiseError("the log keeps to its bound", f"{self.file.stored_bytes} bytes")
 

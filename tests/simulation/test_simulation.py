@@ -19,6 +19,7 @@ REGRESSIONS = {
     65: "the broker forgot a session whose note the full disk had refused",
     551: "a connection that flapped while the disk was full filled the memory",
     1016: "a crash between checkpoint and release left an edge log at its bound for ever",
+    318279: "a broker that forgot its session with every connection filled the memory while the disk was full",
 }
 """Seeds that found something, as the simulation was then; their worlds may differ by now."""
 
