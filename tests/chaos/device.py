@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 
+from tests.chaos.harness_thread import HarnessThread
 from tests.chaos.ledger import Entry, Ledger
 from tests.chaos.publications import Device, publication
 
@@ -26,7 +27,7 @@ _DUP = 0x08
 _PUBACK, _PINGREQ, _DISCONNECT = 0x40, b"\xc0\x00", b"\xe0\x00"
 
 
-class Publisher(threading.Thread):
+class Publisher(HarnessThread):
     """One device in a thread."""
 
     def __init__(self, device: Device, port: int, ledger: Ledger, *, rate_per_s: float, seed: int) -> None:
@@ -39,7 +40,7 @@ class Publisher(threading.Thread):
             rate_per_s: Publications a second, while the window is open.
             seed: Of the pauses before a reconnection.
         """
-        super().__init__(name=device.name, daemon=True)
+        super().__init__(device.name, self._publish_until_ended)
         self._device = device
         self._port = port
         self._ledger = ledger
@@ -73,8 +74,8 @@ class Publisher(threading.Thread):
         self._over.set()
         self.join()
 
-    def run(self) -> None:
-        """Publish until ended, through any number of connections."""
+    def _publish_until_ended(self) -> None:
+        """Publish through any number of connections."""
         connections = 0
         while not self._over.is_set():
             with contextlib.suppress(OSError), self._connected() as connection:

@@ -14,6 +14,8 @@ import struct
 import threading
 from dataclasses import dataclass, field
 
+from tests.chaos.harness_thread import HarnessThread
+
 _READ_BYTES = 64 * 2**10
 _BUFFER_BYTES = 256 * 2**10  # then the sender feels that nobody reads, as it would in a network
 _TURN_S = 0.2
@@ -54,7 +56,7 @@ class Link:
         self._is_stalled = False
         self._guard = threading.Lock()
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"link {name}", daemon=True)
+        self._thread = HarnessThread(f"link {name}", self._run)
         self._thread.start()
 
     def cut(self) -> None:
@@ -77,6 +79,10 @@ class Link:
         """Carry again."""
         with self._guard:
             self._is_cut = self._is_stalled = False
+
+    def check(self) -> None:
+        """Raise what its thread has died of, if it has."""
+        self._thread.check()
 
     def close(self) -> None:
         """End."""

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.chaos.harness_thread import HarnessThread
+
 _RESTART_S = 1.0  # pause before what ended by itself is started again; systemd's would be 2
 _LOOK_S = 0.1
 STOP_DEADLINE_S = 45.0
@@ -52,7 +54,7 @@ class Service:
         self._restart_at: float | None = None
         self._guard = threading.RLock()
         self._over = threading.Event()
-        self._keeper = threading.Thread(target=self._keep, name=f"keeper {name}", daemon=True)
+        self._keeper = HarnessThread(f"keeper {name}", self._keep)
         self._keeper.start()
 
     def start(self) -> None:
@@ -103,6 +105,10 @@ class Service:
         with contextlib.suppress(TimeoutError):
             self.terminate()
         self._keeper.join()
+
+    def check(self) -> None:
+        """Raise what its keeper has died of, if it has."""
+        self._keeper.check()
 
     def said(self) -> str:
         """Return what it has printed."""

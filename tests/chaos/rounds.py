@@ -91,6 +91,7 @@ def run(plan: Plan, tell: Callable[[str], None]) -> Outcome:
     Raises:
         StuckError: Everything was up, and yet nothing moved.
         TimeoutError: Something did not come up, or did not go when asked to.
+        HarnessError: A thread of the harness has died.
     """
     began = time.monotonic()
     rng = random.Random(plan.seed)
@@ -178,6 +179,7 @@ def _await(stack: Stack, condition: Callable[[], bool], what: str) -> None:
     last: object = None
     moved_at = time.monotonic()
     while True:
+        stack.check()
         try:
             if condition():
                 return

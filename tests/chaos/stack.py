@@ -204,6 +204,19 @@ class Stack:
         for service in self.services:
             service.start()
 
+    def check(self) -> None:
+        """Go on only if every thread of the harness is well.
+
+        Raises:
+            HarnessError: One has died.
+        """
+        for link in self.links.values():
+            link.check()
+        for service in self.services:
+            service.check()
+        for device in self.devices:
+            device.check()
+
     def close(self) -> None:
         """End everything that was started, however far that came."""
         with contextlib.suppress(Exception):
