@@ -55,10 +55,21 @@ def rows(tables: Tables) -> list[tuple[str, str, bool]]:
     return [(row["epc_hex"], row["zone"], row["until_time"] is not None) for row in table.to_pylist()]
 
 
+def told(tables: Tables) -> dict[tuple[str, str, int], list[int]]:
+    """Return the revisions of each stay, by item, zone and start: a stay is restated as it grows surer."""
+    found: dict[tuple[str, str, int], list[int]] = {}
+    for row in tables["locations"].to_pylist() if "locations" in tables else []:
+        found.setdefault((row["epc_hex"], row["zone"], row["from_time"]), []).append(row["revision"])
+    return found
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_every_open_stay_of_the_old_map_ends_with_its_last_read(change: str) -> None:
     before = SitePipeline(SITE)
-    assert set(rows(before.process(said(0, 30)))) == {("30A1", "men", False), ("30B2", "women", False)}
+    opened = before.process(said(0, 30))
+    assert set(rows(opened)) == {("30A1", "men", False), ("30B2", "women", False)}
+    stays = told(opened)
+    assert len(stays) == 2
     after = SitePipeline(CHANGES[change])
     assert after.load(before.dump()) == ()
     again = SitePipeline(CHANGES[change])
@@ -67,10 +78,13 @@ def test_every_open_stay_of_the_old_map_ends_with_its_last_read(change: str) -> 
     assert rows(outputs)[:2] == [("30A1", "men", True), ("30B2", "women", True)]
     closed = outputs["locations"].slice(0, 2)
     assert all(us(20.0) < value <= us(30.0) for value in closed["until_time"].cast(pa.int64()).to_pylist())
-    assert all(revision >= 1 for revision in closed["revision"].to_pylist())
-    located = {(epc, zone) for epc, zone, ended in rows(outputs)[2:] if not ended}
-    assert located == (set() if change == "no zones" else {("30A1", "men"), ("30B2", "women")})
-    assert ("30A1", "men", True) not in rows(again.process(said(60, 62)))
+    assert told({"locations": closed}) == {stay: [revisions[-1] + 1] for stay, revisions in stays.items()}
+    anew = {"locations": outputs["locations"].slice(2)}
+    wanted = [] if change == "no zones" else [("30A1", "men"), ("30B2", "women")]
+    assert sorted(stay[:2] for stay in told(anew)) == wanted, "one stay each"
+    assert all(revisions == list(range(len(revisions))) for revisions in told(anew).values())
+    assert not any(ended for _, _, ended in rows(anew))
+    assert not any(ended for _, _, ended in rows(again.process(said(60, 62))))
 
 
 def test_a_change_that_is_no_change_of_the_map_keeps_what_is_known() -> None:
