@@ -18,7 +18,7 @@ def simulated(folder: Path, *options: str) -> Path:
 
 
 def test_gates_are_scored_from_the_command_line(tmp_path: Path) -> None:
-    day = simulated(tmp_path / "day", "--scenario", "dock", "--seed", "3", "--hours", "0.15")
+    day = simulated(tmp_path / "day", "--scenario", "dock", "--seed", "3", "--hours", "0.1")
     asked = ("evaluate", "-s", day / "site.toml", "-c", day / "capture.jsonl", "-t", day)
     ended = tagtide(*asked, "--detail")
     assert ended.code == 0, ended.err
@@ -34,7 +34,7 @@ def test_gates_are_scored_from_the_command_line(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_store_is_scored_from_the_command_line(tmp_path: Path) -> None:
-    day = simulated(tmp_path / "day", "--scenario", "cartons", "--seed", "3", "--hours", "0.3", "--items", "60")
+    day = simulated(tmp_path / "day", "--scenario", "cartons", "--seed", "3", "--hours", "0.26", "--items", "24")
     ended = tagtide("evaluate", "-s", day / "site.toml", "-c", day / "capture.jsonl", "-t", day)
     assert ended.code == 0, ended.err
     for part in ("right zone, of on-site time", "what is in what", "on-hand estimates beside the truth"):
