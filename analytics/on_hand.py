@@ -41,30 +41,48 @@ the site's share. A batch of bad labels is of one GTIN."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShareBelief:
-    """What is believed about the share of units that are never read."""
+    """What is believed about units that are not read."""
 
     shares: Mass
-    """Shares that are weighed, each between 0 and 1."""
+    """Shares of units that are never read, each between 0 and 1: one for each weight."""
     weights: Mass
     """Their probabilities; add up to 1."""
+    late: Mass | None = None
+    """Beside each, the share of the other units that is readable and not found yet; `None` stands for none. It is the
+    mean of GTINs, which differ in it."""
+
+    @property
+    def unread(self) -> Mass:
+        """Both together: share of units that are not read."""
+        return self.shares if self.late is None else self.shares + (1.0 - self.shares) * self.late
 
     @property
     def mean(self) -> float:
         """Expected share."""
-        return float(self.shares @ self.weights)
+        return float(self.unread @ self.weights)
 
     def at(self, shares: Mass) -> Mass:
         """Return the probabilities of a coarser set of rising shares: each share's goes to the nearest."""
         middles = np.sqrt(shares[1:] * shares[:-1])
-        nearest = np.searchsorted(middles, self.shares)
+        nearest = np.searchsorted(middles, self.unread)
         return np.asarray(np.bincount(nearest, self.weights, minlength=len(shares)), dtype=np.float64)
 
     @property
     def ratio(self) -> tuple[float, float]:
-        """Mean and variance of units never read for each unit read, share / (1 - share)."""
-        ratios = self.shares / (1.0 - self.shares)
+        """Mean and variance of units not read for each unit read, share / (1 - share)."""
+        ratios = self.unread / (1.0 - self.unread)
         mean = float(ratios @ self.weights)
         return mean, float(((ratios - mean) ** 2) @ self.weights)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hardness:
+    """How much larger or smaller the share not found yet is in a GTIN than on the site: a gamma distribution."""
+
+    shape: float = 1.0
+    """Its shape: the larger, the surer."""
+    mean: float = 1.0
+    """Its mean."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,17 +143,62 @@ def coins(probabilities: Sequence[float]) -> Mass:
     return mass
 
 
-def never_read(read: int, belief: ShareBelief) -> Mass:
-    """Return the distribution of units never read beside `read` units that were, mixed over what is believed."""
+def never_read(read: int, belief: ShareBelief, hardness: Hardness | None = None) -> Mass:
+    """Return the distribution of units not read beside `read` units that were, mixed over what is believed.
+
+    Args:
+        read: Units that were read.
+        belief: Shares of units never read, and not found yet.
+        hardness: How much larger the latter is in this GTIN; by default, as anywhere and not sure.
+    """
+    levels, dead = never_read_by_late(read, belief)
+    return with_late(read, levels, dead, hardness or Hardness())
+
+
+def never_read_by_late(read: int, belief: ShareBelief) -> tuple[Mass, Mass]:
+    """Return shares not found yet; for each, the probabilities of 0, 1, ... units never read and of that share."""
+    late = np.zeros(len(belief.shares)) if belief.late is None else belief.late
+    levels, level = np.unique(late, return_inverse=True)
     if read <= 0:
-        return np.ones(1)
+        return levels, np.asarray(np.bincount(level, belief.weights)[None, :], dtype=np.float64)
+    shares, share = np.unique(belief.shares, return_inverse=True)
+    weights = np.zeros((len(shares), len(levels)))
+    np.add.at(weights, (share, level), belief.weights)
     length = 32
     while True:
-        mixed: Mass = never_read_by_share(read, belief.shares, length) @ belief.weights
-        if mixed.sum() >= UNSEEN_PROBABILITY or length >= UNSEEN_LIMIT:
-            kept = int(np.searchsorted(np.cumsum(mixed), UNSEEN_PROBABILITY)) + 1
-            return np.asarray(mixed[:kept] / mixed[:kept].sum())
+        dead = never_read_by_share(read, shares, length) @ weights
+        if dead.sum() >= UNSEEN_PROBABILITY or length >= UNSEEN_LIMIT:
+            kept = int(np.searchsorted(np.cumsum(dead.sum(axis=1)), UNSEEN_PROBABILITY)) + 1
+            return levels, np.asarray(dead[:kept])
         length *= 4
+
+
+def with_late(read: int, levels: Mass, dead: Mass, hardness: Hardness) -> Mass:
+    """Return the distribution of units never read and units not found yet.
+
+    With a share l of the site not found yet they are negative binomial: Poisson with the mean read * l / (1 - l) times
+    a GTIN's hardness, which follows a gamma distribution.
+    """
+    parts = [
+        np.convolve(mass, _negative_binomial(max(0, read) * level / (1.0 - level) * hardness.mean, hardness.shape))
+        for level, mass in zip(levels.tolist(), dead.T, strict=True)
+    ]
+    found = np.zeros(max(map(len, parts)))
+    for part in parts:
+        found[: len(part)] += part
+    kept = int(np.searchsorted(np.cumsum(found), UNSEEN_PROBABILITY * found.sum())) + 1
+    return np.asarray(found[:kept] / found[:kept].sum())
+
+
+def _negative_binomial(mean: float, shape: float) -> Mass:
+    """Return a Poisson distribution whose mean follows a gamma distribution."""
+    if mean <= 0.0:
+        return np.ones(1)
+    length = min(UNSEEN_LIMIT, 16 + math.ceil(mean + 8.0 * math.sqrt(mean + mean * mean / shape)))
+    u = np.arange(length - 1, dtype=np.float64)
+    steps = (shape + u) / (u + 1.0) * (mean / (mean + shape))
+    mass = np.exp(np.concatenate([[0.0], np.cumsum(np.log(steps))]) - shape * math.log1p(mean / shape))
+    return np.asarray(mass / mass.sum())
 
 
 def never_read_by_share(read: float, shares: Mass, length: int) -> Mass:

@@ -12,7 +12,8 @@ their times, and keeps the clock. What each of them does is said elsewhere:
 | `inventory_silences` | items that nothing explains the silence of |
 | `inventory_departures` | sales and transfers out, and which silences they explain |
 | `inventory_exceptions` | `exit_without_sale` and `misplaced` |
-| `scales` | what scales count on each shelf |
+| `deliveries`, `scales` | what is booked and not heard yet; what scales count on each shelf |
+| `never_read`, `late_finds`, `hard_gtins` | shares never read, and not found yet; of which GTINs the latter are |
 | `inventory_beliefs` | what is believed at a time: share never read, who is still there, what scales say |
 | `inventory_zones` | units of a GTIN zone by zone |
 | `inventory_rows` | the rows |
@@ -106,7 +107,9 @@ class InventoryStep:
         """Turn bytes back to a state."""
         version = msgspec.msgpack.decode(blob, type=Versioned).version
         if version != VERSION:
-            raise StateVersionError(f"inventory state is of version {version}, expected {VERSION}")
+            raise StateVersionError(
+                f"inventory state is of version {version}, expected {VERSION}: `tagtide rebuild` starts it anew"
+            )
         return msgspec.msgpack.decode(blob, type=InventoryState)
 
 
@@ -150,10 +153,10 @@ class _Work:
     def _settle_deliveries(self, now_us: int) -> None:
         """Take in what deliveries tell of items never read."""
         state = self._state
-        for booked, unread in state.deliveries.settle(now_us):
-            state.reads.deliver(booked, unread=unread)
-        for seen_us in state.deliveries.leave_dock(now_us):
-            state.reads.find(seen_us)
+        for line in state.deliveries.settle(now_us):
+            state.reads.deliver(line, state.deliveries.wrong())
+        for gtin, seen_us in state.deliveries.leave_dock(now_us):
+            state.reads.find(gtin, seen_us)
 
     def _look_again(self, due: Due) -> None:
         if due.what == EXIT:

@@ -13,11 +13,13 @@ import numpy as np
 
 from analytics import on_hand
 from analytics.on_scales import Look, WeighedZone, units_seen_by_scales, unread_chances
-from analytics.steps.inventory_state import AT_EXIT, ELSEWHERE, InventoryState
+from analytics.steps.deliveries import MATCH_BEFORE_US
+from analytics.steps.hard_gtins import Signs, hardness
+from analytics.steps.inventory_state import InventoryState, gtin_of
 from analytics.steps.inventory_zones import SHARED_DOUBT, SHARED_DOUBT_PRIOR, Zones
 from analytics.steps.never_read import SCALES_POWER, SHARES, Floats
 from analytics.steps.scales import Looks
-from analytics.steps.silent_items import Chances
+from analytics.steps.silent_items import AT_EXIT, ELSEWHERE, EXPLAINED, Silence
 from devices.site.model import Site
 
 UNEXPLAINED_US = 30 * 60 * 1_000_000
@@ -26,6 +28,8 @@ later takes that back."""
 NOTICED_HALF_US = 5 * 60 * 1_000_000
 """A unit that has left is silent from the door on, and noticed after the site's `departed_after_s` and the minutes to
 the door; of those that are not, half in each further time of this."""
+THERE_MIN = 0.003
+"""A silent item less likely than this to be there is not thought of."""
 LEAVING_MIN = 0.02
 """A departure less likely than this to be of a located unit is not thought of."""
 NO_TAG_SHARE = 0.03
@@ -45,13 +49,14 @@ class Beliefs:
         self._state = state
         self._site = site
         self._now_us = now_us
-        self._unread: dict[int, on_hand.Mass] = {}
-        self._chances = self._weigh_history()
+        self._dead: dict[int, tuple[on_hand.Mass, on_hand.Mass]] = {}
+        self._there = self._weigh_history()
         self.zones = Zones(state, site)
         """Located items, zone by zone."""
         self._looks = Looks(state.weighed, site, now_us)
         self.share = self._learn_share()
         """Share of units that are never read."""
+        self._hardness = self._compare_gtins()
 
     def units(self, gtin: str) -> on_hand.Units:
         """Return the distribution of a GTIN's units on hand."""
@@ -63,7 +68,7 @@ class Beliefs:
         read = max(0, round(math.fsum([seen, *chances])) - state.deliveries.heard(gtin))
         leaving = [self._leaving(self._now_us - at_us) for at_us in state.departures.get(gtin, ())]
         leaving = sorted((p for p in leaving if p > LEAVING_MIN), reverse=True)[: seen + len(there)]
-        unread, weighed = self.never_read(read), self._weighed(gtin, there)
+        unread, weighed = self.never_read(gtin, read), self._weighed(gtin, there)
         if not weighed:
             return on_hand.units_of(seen, [on_hand.coins(chances), unread, *lines], leaving)
         elsewhere = [probability for zone, probability in there if zone not in weighed]
@@ -74,7 +79,7 @@ class Beliefs:
         """Return the distribution of a GTIN's units in each zone where it is located."""
         located, there, looks = self.zones.located(gtin), self._silent(gtin), self._looks.of(gtin)
         total = sum(located.values())
-        unread = self.never_read(total)
+        unread = self.never_read(gtin, total)
         found = {}
         for zone, count in located.items():
             stay = on_hand.coins([probability for last_zone, probability in there if last_zone == zone])
@@ -83,31 +88,36 @@ class Beliefs:
             found[zone] = _weighed_by(looks[zone], units) if zone in looks else units
         return found
 
-    def never_read(self, read: int) -> on_hand.Mass:
-        """Return the distribution of units never read beside so many that were; GTINs of one size share it."""
-        if read not in self._unread:
-            self._unread[read] = on_hand.never_read(read, self.share)
-        return self._unread[read]
+    def never_read(self, gtin: str, read: int) -> on_hand.Mass:
+        """Return the distribution of units of a GTIN that are not read, beside so many that were."""
+        if read not in self._dead:  # GTINs of one size share it
+            self._dead[read] = on_hand.never_read_by_late(read, self.share)
+        return on_hand.with_late(read, *self._dead[read], self._hardness.get(gtin, on_hand.Hardness()))
 
     # --- silent items, units on their way out ---------------------------------------------------------------------
 
-    def _weigh_history(self) -> dict[bool, Chances]:
-        """Return the chances of silent items, by whether they fell silent at an exit."""
-        state = self._state
-        silences = [silence for of_gtin in state.hidden.values() for silence in of_gtin.values()]
-        return {
-            at_exit: state.histories[kind].chances(
-                (s for s in silences if s.at_exit == at_exit), self._now_us, at_exit=at_exit
-            )
-            for at_exit, kind in ((True, AT_EXIT), (False, ELSEWHERE))
-        }
+    def _weigh_history(self) -> dict[str, list[tuple[str, float]]]:
+        """Return silent items by GTIN: where each was heard last, and how likely it is still there."""
+        state, now_us = self._state, self._now_us
+        silences: dict[str, list[tuple[str, Silence]]] = {AT_EXIT: [], ELSEWHERE: [], EXPLAINED: []}
+        for gtin, of_gtin in state.hidden.items():
+            for _, silence in sorted(of_gtin.items()):
+                silences[silence.kind].append((gtin, silence))
+        for epc, explained in sorted(state.explained.items()):
+            if not explained.silence.at_exit:
+                silences[EXPLAINED].append((gtin_of(epc), explained.silence))
+        there: dict[str, list[tuple[str, float]]] = {}
+        for kind, of_kind in silences.items():
+            chances = state.histories[kind].chances((silence for _, silence in of_kind), now_us, kind)
+            for gtin, silence in of_kind:
+                chance = chances.still_there(now_us - silence.since_us, silence.passes)
+                if chance > THERE_MIN:
+                    there.setdefault(gtin, []).append((silence.zone, chance))
+        return there
 
     def _silent(self, gtin: str) -> list[tuple[str, float]]:
         """Return each silent item of a GTIN: where it was heard last, and how likely it is still there."""
-        return [
-            (silence.zone, self._chances[silence.at_exit].still_there(self._now_us - silence.since_us, silence.passes))
-            for _, silence in sorted(self._state.hidden.get(gtin, {}).items())
-        ]
+        return self._there.get(gtin, [])
 
     def _leaving(self, age_us: int) -> float:
         """Return how likely a departure that no silence has shown is of a unit that is still counted as located."""
@@ -127,11 +137,14 @@ class Beliefs:
             for at_us in times
             if at_us <= now_us - UNEXPLAINED_US
         )
-        located = sum(sum(zones.values()) for gtin, zones in state.seen.items() if gtin)
+        units = self._located_units()
+        located = sum(units.values())
+        announced = sum(count for gtin, count in units.items() if gtin in state.deliveries.announced)
+        waiting_share = announced / max(1, located)
         disturbed = sum(
             sum(state.seen.get(gtin, {}).values()) for gtin, silent in state.hidden.items() if gtin and silent
         )
-        first = state.reads.belief(waiting=waiting, located=located, now_us=now_us)
+        first = state.reads.belief(waiting=waiting, located=located, now_us=now_us, waiting_share=waiting_share)
         missing = [
             state.book[gtin] - self._read(gtin) - self._to_come(gtin, first.mean)
             for gtin in sorted(state.observed & state.book.keys())
@@ -143,7 +156,21 @@ class Beliefs:
             missing=missing,
             disturbed=disturbed / max(1, located),
             scales=self._hear_scales(first.at(SHARES)),
+            waiting_share=waiting_share,
         )
+
+    def _compare_gtins(self) -> dict[str, on_hand.Hardness]:
+        """Return how much harder to read than others each GTIN is: by late finds, and by items silent and there."""
+        state, waits_us = self._state, self._now_us - MATCH_BEFORE_US
+        late = state.reads.found_late(self._now_us)
+        old = {gtin: float(sum(at_us <= waits_us for at_us in found)) for gtin, found in late.items()}
+        new = {gtin: len(found) - old[gtin] for gtin, found in late.items()}
+        silent = {gtin: math.fsum(chance for _, chance in there) for gtin, there in self._there.items()}
+        signs = [Signs(counts=old), Signs(counts=new, unwatched=state.deliveries.announced), Signs(counts=silent)]
+        return hardness(signs, self._located_units())
+
+    def _located_units(self) -> dict[str, int]:
+        return {gtin: sum(zones.values()) for gtin, zones in self._state.seen.items() if gtin}
 
     def _read(self, gtin: str) -> float:
         """Return the units of a GTIN that are there and were read, as far as is known."""

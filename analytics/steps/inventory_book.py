@@ -25,9 +25,11 @@ _SIGNS = {
 def book(state: InventoryState, gtin: str, event: Event) -> None:
     """Take a business event into the book, and into what is known of deliveries."""
     if event.what == BusinessEventKind.EXPECTED:
-        state.deliveries.announce(gtin, _bounded(event.quantity))
+        state.deliveries.announce(gtin, _bounded(event.quantity), event.document)
     elif event.what == BusinessEventKind.RECEIPT:
-        state.deliveries.receive(gtin, min(event.quantity, RECEIPT_LIMIT), event.time_us)
+        units = min(event.quantity, RECEIPT_LIMIT)
+        for seen_us in state.deliveries.receive(gtin, units, event.time_us, event.document):
+            state.reads.find(gtin, seen_us)
     if event.what == BusinessEventKind.BOOK_STOCK:
         state.book[gtin] = _bounded(event.quantity)
     elif event.what in _SIGNS:

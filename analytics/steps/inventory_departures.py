@@ -73,9 +73,9 @@ class Departures:
         elif epc in state.items and state.departures.get(gtin):
             state.departures[gtin].pop()  # it was never silent for long, so its sale still waits
 
-    def disprove(self, epc: str, gtin: str, now_us: int) -> None:
+    def disprove(self, epc: str, gtin: str, heard_us: int, now_us: int) -> None:
         """Let an item be heard again whose silence a departure had explained: it explained nothing after all."""
-        departure_us = self._state.explained.pop(epc, None)
+        departure_us = self._silences.end_explained(epc, heard_us, returned=True)
         if departure_us is not None and departure_us > now_us - SALE_WINDOW_US:
             self._state.reads.depart(-1.0, unread=0.0)
             self._explain_or_wait(gtin, departure_us)

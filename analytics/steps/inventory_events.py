@@ -17,12 +17,13 @@ def business_events(arrived: Arrived) -> list[Event]:
     batch = arrived.batches.get("business_events")
     if batch is None or batch.num_rows == 0:
         return []
-    columns = [batch[name].to_pylist() for name in ("event", "epc_hex", "gtin", "zone", "quantity")]
+    names = ("event", "epc_hex", "gtin", "zone", "quantity", "business_transaction")
+    columns = [batch[name].to_pylist() for name in names]
     times = arrived.effective_us["business_events"].tolist()
     found = []
-    for time_us, what, epc, gtin, zone, quantity in zip(times, *columns, strict=True):
+    for time_us, what, epc, gtin, zone, quantity, document in zip(times, *columns, strict=True):
         of_epc = identify(epc)[1] if epc is not None and gtin is None else gtin
-        found.append(Event(time_us, BUSINESS, what, epc, of_epc, zone, quantity))
+        found.append(Event(time_us, BUSINESS, what, epc, of_epc, zone, quantity, document=document or ""))
     return found
 
 

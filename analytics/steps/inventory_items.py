@@ -64,12 +64,12 @@ class LocatedItems:
         reads, at_dock = self._state.reads, zone in self._docks
         opening = reads.began_us is None or at_us - reads.began_us < OPENING_US
         if (opening and not at_dock) or not self._state.deliveries.find(gtin, at_us, at_dock=at_dock):
-            reads.find(at_us)
+            reads.find(gtin, at_us)
 
     def _be_heard(self, epc: str, event: Event) -> None:
         """End whatever was assumed of an item that had fallen silent."""
         self._silences.end(epc, event.from_us, returned=True)
-        self._departures.disprove(epc, event.gtin or "", event.time_us)
+        self._departures.disprove(epc, event.gtin or "", event.from_us, event.time_us)
         if event.gtin is not None:
             self._state.observed.add(event.gtin)
 

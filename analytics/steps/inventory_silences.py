@@ -10,8 +10,8 @@ How likely a hidden item is still there follows from what came of earlier silenc
 counts. Which silence a departure explains is in `inventory_departures`.
 """
 
-from analytics.steps.inventory_state import AT_EXIT, ELSEWHERE, FORGET_HIDDEN, Due, InventoryState, gtin_of
-from analytics.steps.silent_items import Silence
+from analytics.steps.inventory_state import FORGET_HIDDEN, Due, InventoryState, gtin_of
+from analytics.steps.silent_items import EXPLAINED, Explained, Silence
 
 HIDDEN_US = 24 * 3600 * 1_000_000
 """An item that fell silent inside the site and is not heard for a day is taken to be gone."""
@@ -35,8 +35,7 @@ class Silences:
         """Let a silence be over, and teach what silences come to."""
         silence = self._state.hidden.get(gtin_of(epc), {}).pop(epc, None)
         if silence is not None:
-            kind = AT_EXIT if silence.at_exit else ELSEWHERE
-            self._state.histories[kind].end(silence, at_us, returned=returned)
+            self._state.histories[silence.kind].end(silence, at_us, returned=returned)
 
     def drop(self, epc: str) -> None:
         """Forget a silence, explained or not, without a lesson."""
@@ -47,19 +46,28 @@ class Silences:
         """Let a departure explain the silence of an item, if there is one."""
         if epc is None:
             return False
-        del self._state.hidden[gtin][epc]
-        self._state.explained[epc] = departure_us
+        self._state.explained[epc] = Explained(departure_us, self._state.hidden[gtin].pop(epc))
         self._state.reads.depart(1.0, unread=0.0)
         return True
 
+    def end_explained(self, epc: str, at_us: int, *, returned: bool) -> int | None:
+        """Let a silence that a departure explains be over, and teach; return when the departure was, if one did."""
+        explained = self._state.explained.pop(epc, None)
+        if explained is None:
+            return None
+        if not explained.silence.at_exit:
+            self._state.histories[EXPLAINED].end(explained.silence, at_us, returned=returned)
+        return explained.departure_us
+
     def give_up(self, due: Due) -> None:
         """Forget an item that was silent for a day, unless it was heard since."""
-        silence = self.of(due.key)
+        silence, explained = self.of(due.key), self._state.explained.get(due.key)
         if silence is not None and silence.since_us == due.since_us:
             self.end(due.key, due.due_us, returned=False)
             self._state.changed = True
-        elif silence is None and due.key not in self._state.items:
-            self._state.explained.pop(due.key, None)
+        elif explained is not None and explained.silence.since_us == due.since_us:
+            self.end_explained(due.key, due.due_us, returned=False)
+            self._state.changed = True
 
     def of(self, epc: str) -> Silence | None:
         """Return an item's silence that nothing has explained."""

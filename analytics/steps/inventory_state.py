@@ -8,14 +8,12 @@ from analytics.steps.deliveries import Deliveries
 from analytics.steps.identity import identify
 from analytics.steps.never_read import ReadHistory
 from analytics.steps.scales import Weighed
-from analytics.steps.silent_items import Silence, SilenceHistory
+from analytics.steps.silent_items import AT_EXIT, ELSEWHERE, EXPLAINED, Explained, Silence, SilenceHistory
 
-VERSION = 4
+VERSION = 5
 """Format version of the state."""
 BUSINESS, SHELF, LOCATION, COUNTED, GATE = range(5)
 """Kinds of event, in their order within one microsecond."""
-AT_EXIT, ELSEWHERE = "exit", "elsewhere"
-"""Kinds of place that an item falls silent in."""
 EXIT, MISPLACED, FORGET_HIDDEN, FORGET_SALE, FORGET_DEPARTURE, FORGET_COUNTED = range(6)
 """What to look at again: an item that left through an exit or lies wrongly; what is forgotten after a time."""
 
@@ -48,6 +46,8 @@ class Event(msgspec.Struct, array_like=True, frozen=True):
     """A counted item that was not heard: the recall of the pass."""
     confidence: float = 1.0
     """A location row: probability that its zone is right; a shelf row: how sure its count is."""
+    document: str = ""
+    """A business event: document that it belongs to; empty where that is not told."""
 
 
 class Item(msgspec.Struct, array_like=True):
@@ -94,12 +94,12 @@ class InventoryState(msgspec.Struct, kw_only=True):
     """Located, unsold units by GTIN ('' for none) and zone."""
     hidden: dict[str, dict[str, Silence]] = {}
     """Silences that nothing explains, by GTIN ('' for none) and EPC."""
-    explained: dict[str, int] = {}
-    """Time of the departure that explains an item's silence, by EPC; for a day from the silence."""
+    explained: dict[str, Explained] = {}
+    """Silences that a departure explains, by EPC; for a day from the silence."""
     histories: dict[str, SilenceHistory] = msgspec.field(
-        default_factory=lambda: {kind: SilenceHistory() for kind in (AT_EXIT, ELSEWHERE)}
+        default_factory=lambda: {kind: SilenceHistory() for kind in (AT_EXIT, ELSEWHERE, EXPLAINED)}
     )
-    """What came of earlier silences in exit zones, and elsewhere."""
+    """What came of earlier silences, by their kind."""
     sold: dict[str, int] = {}
     """Time of sale, or of transfer out, by EPC."""
     departures: dict[str, list[int]] = {}

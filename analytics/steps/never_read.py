@@ -4,7 +4,7 @@
   the stock's. One that names an EPC that was located, or that a silence explains, was of a unit that is read. One that
   names an EPC that never was located, or that no silence explains for half an hour, was of one that is not - or the
   till has scanned the wrong article, which happens with one of a few shares, `WRONG_ARTICLE_SHARES`.
-* **Deliveries**: units booked and announced alike, and not heard within the hour.
+* **Deliveries**: units booked and not heard within the hour: never read, or wrongly booked (`deliveries`).
 * **Late finds**: items that are located for the first time long after the step began, and did not come with a delivery:
   the later the fewer, and so many are still to be found (`late_finds`).
 * **Scales** under tagged goods count units whatever their tags do (`analytics.on_scales`): how likely what they say is,
@@ -14,9 +14,10 @@
   observation about the site's share. No GTIN's own book enters its own estimate, or there would be nothing left to
   compare the book with.
 
-Departures, deliveries, scales and the book give a posterior over `SHARES`, from a prior with its median at one in a
-hundred; late finds add their own. Of the first two, each says of a number of units how many of them no antenna had
-heard. What differs from GTIN to GTIN is allowed for in `analytics.on_hand.never_read`.
+Units that are not read are of two kinds: dead tags, of which the prior has one in a hundred in the middle, and tags
+that are not found yet, of which late finds tell. What is sold or delivered is carried past antennas, and found if it
+can be: departures and deliveries tell of dead tags. Scales and the book do not know the kinds apart, and tell of both
+together. What differs from GTIN to GTIN is allowed for in `analytics.on_hand` and `analytics.steps.hard_gtins`.
 """
 
 import math
@@ -27,7 +28,16 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.on_hand import ShareBelief
-from analytics.steps.late_finds import FIND_BIN_COUNT, find_bin, to_be_found
+from analytics.steps.deliveries import MATCH_BEFORE_US, Line, heard_chances
+from analytics.steps.late_finds import (
+    FIND_BIN_COUNT,
+    FIND_FADES_US,
+    LATE_DOUBLINGS,
+    LATE_KEPT,
+    LATE_US,
+    find_bin,
+    to_be_found,
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -62,13 +72,15 @@ class ReadHistory(msgspec.Struct):
     departed_unread: float = 0.0
     """Those of them that were never located."""
     delivered: float = 0.0
-    """Units of deliveries that were booked as announced."""
-    delivered_unread: float = 0.0
-    """Those of them that were not heard within the hour."""
+    """Units of deliveries that have told."""
+    delivered_told: list[float] = msgspec.field(default_factory=lambda: [0.0] * len(SHARES))
+    """Log likelihood of how many of them were heard within the hour, for each of `SHARES`."""
     began_us: int | None = None
     """When the first item was located."""
     finds: list[float] = msgspec.field(default_factory=lambda: [0.0] * FIND_BIN_COUNT)
     """First finds by the age of the history at them."""
+    late: dict[str, list[int]] = {}
+    """When items were located for the first time that were found late on the first day, by GTIN; the newest."""
 
     def depart(self, units: float, *, unread: float) -> None:
         """Count units that left."""
@@ -77,18 +89,25 @@ class ReadHistory(msgspec.Struct):
         if self.departed > UNITS_LIMIT:
             self.departed, self.departed_unread = self.departed / 2.0, self.departed_unread / 2.0
 
-    def deliver(self, units: float, *, unread: float) -> None:
-        """Count units of a delivery."""
-        self.delivered += units
-        self.delivered_unread += unread
+    def deliver(self, line: Line, wrong: float) -> None:
+        """Count a line of a delivery that has settled; a share `wrong` of lines is booked wrongly."""
+        chances = heard_chances(line, SHARES, wrong)
+        self.delivered += line.booked
+        told = np.array(self.delivered_told) + np.log(np.maximum(chances / chances.max(), 1e-6))
         if self.delivered > UNITS_LIMIT:
-            self.delivered, self.delivered_unread = self.delivered / 2.0, self.delivered_unread / 2.0
+            self.delivered, told = self.delivered / 2.0, told / 2.0
+        self.delivered_told = told.tolist()
 
-    def find(self, at_us: int) -> None:
+    def find(self, gtin: str, at_us: int) -> None:
         """Count an item that was located for the first time, outside of deliveries."""
         if self.began_us is None:
             self.began_us = at_us
-        self.finds[find_bin(at_us - self.began_us)] += 1.0
+        age_us = at_us - self.began_us
+        self.finds[find_bin(age_us)] += 1.0
+        if LATE_US <= age_us < FIND_FADES_US:
+            late = self.late.setdefault(gtin, [])
+            late.append(at_us)
+            del late[:-LATE_KEPT]
 
     def belief(
         self,
@@ -99,6 +118,7 @@ class ReadHistory(msgspec.Struct):
         missing: Sequence[float] = (),
         disturbed: float = 0.0,
         scales: Floats | None = None,
+        waiting_share: float = 0.0,
     ) -> ShareBelief:
         """Return what all of it says.
 
@@ -109,9 +129,23 @@ class ReadHistory(msgspec.Struct):
             missing: For each GTIN with a book, booked units less those read and those still to be heard.
             disturbed: Share of units of GTINs of which something is silent: there a departure of a unit never read
                 takes a silence for its own.
-            scales: Log likelihood of what scales say, for each of `SHARES`: of units never read, late finds included.
+            scales: Log likelihood of what scales say, for each of `SHARES`.
+            waiting_share: Share of units located whose GTIN is announced: what is found of it waits for a receipt.
         """
-        log_weight = -0.5 * ((np.log(SHARES) - math.log(PRIOR_MEDIAN)) / PRIOR_SPREAD) ** 2
+        of_dead = self._departures(waiting, disturbed) + np.array(self.delivered_told)
+        of_dead -= 0.5 * ((np.log(SHARES) - math.log(PRIOR_MEDIAN)) / PRIOR_SPREAD) ** 2
+        of_both = _of_book(missing, located) + (0.0 if scales is None else scales)
+        found = self.to_be_found(now_us, located, waiting_share)
+        late = np.array([min(LATE_MAX, units / max(1.0, located)) for units, _ in found])
+        log_weight = of_dead[:, None] + np.log([share for _, share in found])[None, :]
+        both = SHARES[:, None] + (1.0 - SHARES)[:, None] * late[None, :]
+        log_weight += np.interp(np.log(both), np.log(SHARES), of_both)
+        weight = np.exp(log_weight - log_weight.max()).ravel()
+        shares, lates = (axis.ravel() for axis in np.meshgrid(SHARES, late, indexing="ij"))
+        return ShareBelief(shares=shares, late=lates, weights=weight / weight.sum())
+
+    def _departures(self, waiting: int, disturbed: float) -> Floats:
+        """Return how well each share agrees with departures, as log likelihoods."""
         unread = self.departed_unread + waiting
         read = max(0.0, self.departed + waiting - unread)
         shown = SHARES * (1.0 - disturbed) * SHOWN_SHARE
@@ -119,21 +153,20 @@ class ReadHistory(msgspec.Struct):
             math.log(prior) + unread * np.log(shown + wrong) + read * np.log1p(-(shown + wrong))
             for wrong, prior in WRONG_ARTICLE_SHARES
         ]
-        log_weight = log_weight + np.logaddexp.reduce(ways)
-        log_weight += self.delivered_unread * np.log(SHARES)
-        log_weight += max(0.0, self.delivered - self.delivered_unread) * np.log1p(-SHARES)
-        log_weight += _of_book(missing, located)
-        late = [(min(LATE_MAX, units / max(1.0, located)), share) for units, share in self.to_be_found(now_us, located)]
-        shares = np.concatenate([SHARES + (1.0 - SHARES) * part for part, _ in late])
-        log_weight = np.concatenate([log_weight + math.log(weight) for _, weight in late])
-        if scales is not None:
-            log_weight += np.interp(np.log(shares), np.log(SHARES), scales)
-        weight = np.exp(log_weight - log_weight.max())
-        return ShareBelief(shares=shares, weights=weight / weight.sum())
+        return np.asarray(np.logaddexp.reduce(ways))
 
-    def to_be_found(self, now_us: int, located: int) -> list[tuple[float, float]]:
+    def found_late(self, now_us: int) -> dict[str, list[int]]:
+        """Return when items were found late, by GTIN, in the last doublings of the age."""
+        if self.began_us is None or now_us - self.began_us >= FIND_FADES_US:
+            return {}
+        from_us = self.began_us + (now_us - self.began_us) // 2**LATE_DOUBLINGS
+        return {gtin: [at_us for at_us in late if at_us >= from_us] for gtin, late in self.late.items()}
+
+    def to_be_found(self, now_us: int, located: int, waiting_share: float = 0.0) -> list[tuple[float, float]]:
         """Return how many units are there, readable, and not found yet: numbers with their probabilities."""
-        return [(0.0, 1.0)] if self.began_us is None else to_be_found(self.finds, now_us - self.began_us, located)
+        if self.began_us is None:
+            return [(0.0, 1.0)]
+        return to_be_found(self.finds, now_us - self.began_us, located, (MATCH_BEFORE_US, waiting_share))
 
 
 def _of_book(missing: Sequence[float], located: int) -> npt.NDArray[np.float64]:

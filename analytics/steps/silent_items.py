@@ -13,7 +13,8 @@ probability hazard * p each. Silences that go on count in every bin that they ha
 that has passed. That is a mixture cure model, on the scale of doublings; the answer is the mean over the grid.
 
 So p is what a person would find, not only what antennas will show later: an item in a dead corner that will not be
-heard until somebody moves it still counts. Silences that a sale or a transfer explained are in no count.
+heard until somebody moves it still counts. Silences that a sale or a transfer without EPC explains have a history of
+their own: some are of another unit of the GTIN than the one that left, and are heard again.
 """
 
 import math
@@ -31,15 +32,16 @@ HISTORY_LIMIT = 2000.0
 """Silences in a bin beyond which both its counts are halved: a site changes, and old history fades."""
 HAZARDS = np.linspace(0.03, 0.75, 19)
 """Shares heard again in each doubling that are weighed."""
-STAYING = np.concatenate([np.linspace(0.02, 0.94, 24), [0.96, 0.975, 0.985, 0.993, 0.998]])
+STAYING = np.concatenate([[0.003, 0.01], np.linspace(0.02, 0.94, 24), [0.96, 0.975, 0.985, 0.993, 0.998]])
 """Shares of silences that stay on site that are weighed."""
 HAZARD_PRIOR = (2.0, 4.0)
 """Beta distribution of the hazard before history: about a third, most of it between 0.1 and 0.6."""
-STAYING_PRIOR_ELSEWHERE = (3.0, 1.0)
-"""Beta distribution of the staying before history: three in four, where nobody can leave. Who takes goods out without
-sale or transfer passes an exit; what falls silent elsewhere, unexplained, mostly lies badly."""
-STAYING_PRIOR_AT_EXIT = (0.6, 3.4)
-"""The same for exit zones: one in seven."""
+AT_EXIT, ELSEWHERE, EXPLAINED = "exit", "elsewhere", "explained"
+"""Kinds of silence: in an exit zone, elsewhere, and elsewhere with a departure that explains it."""
+STAYING_PRIORS = {AT_EXIT: (0.6, 3.4), ELSEWHERE: (3.0, 1.0), EXPLAINED: (1.0, 24.0)}
+"""Beta distribution of the staying before history. Three in four where nobody can leave: who takes goods out without
+sale or transfer passes an exit; what falls silent elsewhere, unexplained, mostly lies badly. One in seven at an exit.
+One in twenty-five where a departure explains the silence: it may have been of another unit of the GTIN."""
 
 
 class Silence(msgspec.Struct, array_like=True, frozen=True):
@@ -55,6 +57,20 @@ class Silence(msgspec.Struct, array_like=True, frozen=True):
     """Where it was last located."""
     passes: list[float] = []
     """Probabilities with which counting passes since then would have heard it, and did not."""
+
+    @property
+    def kind(self) -> str:
+        """Kind of silence, as long as nothing explains it."""
+        return AT_EXIT if self.at_exit else ELSEWHERE
+
+
+class Explained(msgspec.Struct, array_like=True, frozen=True):
+    """A silence that a departure explains, until the item is heard again."""
+
+    departure_us: int
+    """When that was."""
+    silence: Silence
+    """The silence."""
 
 
 class SilenceHistory(msgspec.Struct):
@@ -76,8 +92,8 @@ class SilenceHistory(msgspec.Struct):
         if returned:
             self.returned[last] += 1.0
 
-    def chances(self, ongoing: Iterable[Silence], now_us: int, *, at_exit: bool) -> "Chances":
-        """Return what history and the silences that go on say at a time."""
+    def chances(self, ongoing: Iterable[Silence], now_us: int, kind: str) -> "Chances":
+        """Return what history and the silences of its kind that go on say at a time."""
         reached = list(self.reached)
         for silence in ongoing:
             age_us = now_us - silence.since_us
@@ -85,7 +101,7 @@ class SilenceHistory(msgspec.Struct):
             for place in range(min(last, bin_of(silence.known_us - silence.since_us)), last):
                 reached[place] += 1.0
             reached[last] += min(1.0, _doublings(age_us) - last)
-        return Chances(self.returned, reached, STAYING_PRIOR_AT_EXIT if at_exit else STAYING_PRIOR_ELSEWHERE)
+        return Chances(self.returned, reached, STAYING_PRIORS[kind])
 
 
 class Chances:

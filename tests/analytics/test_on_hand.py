@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics import on_hand
-from analytics.on_hand import ShareBelief, Units, coins, intervals, never_read, thinned, units_of
+from analytics.on_hand import Hardness, ShareBelief, Units, coins, intervals, never_read, thinned, units_of
 
 SURE = ShareBelief(shares=np.array([0.01]), weights=np.array([1.0]))
 PROBABILITIES = st.lists(st.floats(0.0, 1.0), max_size=12)
@@ -33,6 +33,25 @@ def test_the_mean_of_units_never_read_follows_the_belief() -> None:
     expected = 40 * 0.5 * (0.01 / 0.99 + 0.1 / 0.9)
     assert mean == pytest.approx(expected, rel=0.05)
     assert never_read(0, belief).tolist() == [1.0]
+
+
+def test_what_is_not_found_yet_is_negative_binomial() -> None:
+    """Ninety read, a tenth not found yet, half as hard as others: five units in the mean, of variance 5 + 25 / 2."""
+    belief = ShareBelief(shares=np.array([1e-9]), weights=np.array([1.0]), late=np.array([0.1]))
+    mass = never_read(90, belief, Hardness(shape=2.0, mean=0.5))
+    units = np.arange(len(mass))
+    assert units @ mass == pytest.approx(5.0, rel=1e-2)
+    assert (units - 5.0) ** 2 @ mass == pytest.approx(17.5, rel=0.05)
+
+
+def test_never_read_and_not_found_yet_add_up() -> None:
+    belief = ShareBelief(
+        shares=np.array([0.01, 0.01, 0.05]), weights=np.array([0.25, 0.25, 0.5]), late=np.array([0.0, 0.2, 0.1])
+    )
+    mass = never_read(40, belief)
+    expected = 40 * (0.5 * 0.01 / 0.99 + 0.5 * 0.05 / 0.95 + 0.25 * 0.2 / 0.8 + 0.5 * 0.1 / 0.9)
+    assert np.arange(len(mass)) @ mass == pytest.approx(expected, rel=0.02)
+    assert belief.mean == pytest.approx(0.25 * 0.01 + 0.25 * (0.01 + 0.99 * 0.2) + 0.5 * (0.05 + 0.95 * 0.1))
 
 
 def test_thinning_keeps_the_mean_share() -> None:
