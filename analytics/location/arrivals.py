@@ -45,7 +45,8 @@ def read_rows(arrived: Arrived, items: ItemTable, places: Places) -> dict[str, C
     antennas = _antennas(batch["antenna"], readers, places)
     on_time = times - _microseconds(batch["event_time"]) <= LATE_LIMIT_S * 1e6
     locating = (antennas >= 0) & on_time
-    if locating.all():
+    whole = bool(locating.all())
+    if whole:
         item = items.numbers_of(batch["epc_hex"])
     else:
         item = np.full(batch.num_rows, SIGN_OF_LIFE, dtype=np.int32)
@@ -53,7 +54,7 @@ def read_rows(arrived: Arrived, items: ItemTable, places: Places) -> dict[str, C
     columns: dict[str, Column] = {
         "time_us": times,
         "item": item,
-        "antenna": np.where(locating, antennas, readers).astype(np.int16),
+        "antenna": (antennas if whole else np.where(locating, antennas, readers)).astype(np.int16),
         "rssi_dbm": _rssi(batch),
     }
     known = readers >= 0
@@ -95,10 +96,12 @@ def _numbers(names: pa.Array, known: tuple[str, ...]) -> npt.NDArray[np.int64]:
 def _antennas(ports: pa.Array, readers: npt.NDArray[np.int64], places: Places) -> npt.NDArray[np.int64]:
     if places.port_antenna.size == 0:
         return np.full(len(readers), -1, dtype=np.int64)
-    no_port = places.port_antenna.shape[1] - 1
-    numbers = np.asarray(pc.fill_null(ports, -1).to_numpy(zero_copy_only=False), dtype=np.int64)
-    numbers = np.where((numbers < 0) | (numbers > no_port), no_port, numbers)
-    return np.where(readers >= 0, places.port_antenna[readers, numbers], -1).astype(np.int64)
+    ways = places.port_antenna.shape[1]
+    numbers = np.asarray(pc.fill_null(ports, -1).to_numpy(zero_copy_only=False)).astype(np.int64)
+    numbers[(numbers < 0) | (numbers >= ways)] = ways - 1  # stands for no port
+    found = places.port_antenna.ravel().take(readers * ways + numbers, mode="wrap")
+    found[readers < 0] = -1
+    return np.asarray(found, dtype=np.int64)
 
 
 def _rssi(batch: pa.RecordBatch) -> npt.NDArray[np.float32]:

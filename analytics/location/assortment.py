@@ -6,8 +6,6 @@ is learnt from the items that have been located: a plan that nobody follows soon
 many units of kin (`analytics.location.kin`) would, so what the items of a GTIN show themselves outweighs it.
 """
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 import numpy.typing as npt
 
@@ -48,7 +46,7 @@ class Assortment:
         """
         self.area: Floats = np.diff(places.zone_cells) / max(1, int(places.zone_cells[-1]))
         """Each zone's share of all cells."""
-        self.planned: Mapping[str, Floats] = _planned(site, places)
+        self.planned: dict[str, Floats] = _planned(site, places)
         """Z by GTIN: share of its shelves' capacity in each zone; GTINs without a shelf are absent."""
         self._cell_zone = np.repeat(np.arange(places.zones), np.diff(places.zone_cells))
         self._shelf_density = _shelf_density(site, places, self._cell_zone)
@@ -63,10 +61,6 @@ class Assortment:
         """Take over what was learnt before."""
         self.following, self.away = following, away
 
-    def is_planned(self, gtin: str | None) -> npt.NDArray[np.bool_]:
-        """Return which zones have a shelf for a GTIN, Z."""
-        return np.asarray(self.planned.get(gtin or "", self.away * 0.0) > 0)
-
     def shelf_cells(self, gtin: str | None) -> tuple[npt.NDArray[np.int16], Floats]:
         """Return the cells at a GTIN's shelves, and the share of each in what lies at those of its zone."""
         density = self._shelf_density.get(gtin or "")
@@ -77,34 +71,34 @@ class Assortment:
         totals = np.bincount(zone, weights=shares, minlength=len(self.area))
         return cells.astype(np.int16), SHELVED * shares / np.maximum(totals[zone], 1e-9)
 
-    def units(self, gtin: str | None) -> Floats:
-        """Return how many units of a GTIN the plan stands for, Z; zeros for a GTIN without one."""
-        planned = self.planned.get(gtin or "")
-        if planned is None:
-            return np.zeros(len(self.area))
-        elsewhere = np.where(planned > 0, 0.0, self.away)
-        return np.asarray(PLAN_UNITS * planned + AWAY_UNITS * elsewhere / max(elsewhere.sum(), 1e-9))
+    def shares(self, gtin: str | None) -> Floats:
+        """Return the share of a GTIN's shelves in each zone, Z; zeros for a GTIN without one."""
+        return self.planned.get(gtin or "", np.zeros(len(self.area)))
+
+    def units(self, shares: Floats) -> Floats:
+        """Return how many units of GTINs that have a shelf the plan stands for, GTINs by zones.
+
+        Args:
+            shares: GTINs by zones, as in `shares`.
+        """
+        elsewhere = np.where(shares > 0, 0.0, self.away)
+        around = np.maximum(elsewhere.sum(axis=1), 1e-9)
+        return np.asarray(PLAN_UNITS * shares + AWAY_UNITS * elsewhere / around[:, None])
 
     def share_units(self) -> Floats:
         """Return how many units on their shelves, and how many elsewhere, the site stands for."""
         return SHARE_UNITS * np.array([self.following, 1.0 - self.following])
 
-    def learn(self, gtins: Sequence[str | None], units: Floats) -> None:
+    def learn(self, planned: npt.NDArray[np.bool_], units: Floats) -> None:
         """Look at where items lie.
 
         Args:
-            gtins: Of each group of kin.
-            units: Groups by zones: located units.
+            planned: GTINs that have a shelf, by zones: whether one is there.
+            units: The same GTINs by zones: located units.
         """
-        kept, lost, away = 0.0, 0.0, np.zeros(len(self.area))
-        for number, gtin in enumerate(gtins):
-            planned = self.planned.get(gtin or "")
-            if planned is None:
-                continue
-            elsewhere = np.where(planned > 0, 0.0, units[number])
-            kept += float(units[number].sum() - elsewhere.sum())
-            lost += float(elsewhere.sum())
-            away += elsewhere
+        elsewhere = np.where(planned, 0.0, units)
+        lost, away = float(elsewhere.sum()), elsewhere.sum(axis=0)
+        kept = float(units.sum()) - lost
         self.following = (kept + FOLLOWING * FOLLOWING_UNITS) / (kept + lost + FOLLOWING_UNITS)
         self.away = (away + ANYWHERE_UNITS * self._anywhere) / (lost + ANYWHERE_UNITS)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from analytics.location.cells import Floats32, Int32s, Int64s, Number, pool_zones, weigh_cells
+from analytics.location.cells import Floats32, Int32s, Int64s, Number, likeliest, pool_zones, weigh_cells
 from analytics.location.kernel import kernel
 from analytics.location.kin import KIN_TRUST_MOVED, NO_GROUP, KinTables, count_for, weigh_kin
 from analytics.location.outside import SHARE_MIN, kin_odds, outside_odds
@@ -71,14 +71,14 @@ def believe(  # noqa: PLR0917
     if law.outer_share >= SHARE_MIN:
         away = _outside(track, group, items.kin, site, law, factors, cells, powers, outer, settled)
     weigh_cells(track.settled_antenna, track.settled_weight, track.settled_dbm, law, cells, powers)
-    shelf_cell, shelf_share = items.kin.shelf_cell, items.kin.shelf_share
-    at = group if track.moved == 0 else NO_GROUP  # what has moved may have been put down anywhere in a zone
-    track.cell, _ = pool_zones(cells, site.zone_cells, factors, shelf_cell[at], shelf_share[at], settled)
+    shelf_cell, shelf_share = items.kin.shelf_cell[group], items.kin.shelf_share[group]
+    used = items.kin.shelf_count[group] if track.moved == 0 else 0  # what has moved may lie anywhere in a zone
+    track.cell, _ = pool_zones(cells, site.zone_cells, factors, shelf_cell[:used], shelf_share[:used], settled)
     if track.doubt_us > 0:
         if track.moved == 0:
             weigh_kin(track, group, items.kin, site.area, KIN_TRUST_MOVED, factors)
         weigh_cells(track.doubt_antenna, track.doubt_weight, track.doubt_dbm, law, cells, powers)
-        pool_zones(cells, site.zone_cells, factors, shelf_cell[NO_GROUP], shelf_share[NO_GROUP], doubt)
+        pool_zones(cells, site.zone_cells, factors, shelf_cell[:0], shelf_share[:0], doubt)
         odds = np.float32(math.exp(track.odds))
         for zone in range(len(doubt)):
             settled[zone] = (settled[zone] + odds * doubt[zone]) / (np.float32(1.0) + odds)
@@ -118,7 +118,7 @@ def _outside(  # noqa: PLR0917
 @kernel
 def count_among_kin(track: Track, group: int, counts: Int32s, belief: Floats32, away: Number) -> None:
     """Let an item that lies somewhere count for its likeliest zone, or for what is outside."""
-    best = int(np.argmax(belief))
+    best = likeliest(belief)
     if track.outside > 0 or away > belief[best]:
         count_for(track, group, counts, len(belief), away)
         return

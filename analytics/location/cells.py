@@ -32,6 +32,7 @@ _ZERO, _ONE, _HALF = np.float32(0.0), np.float32(1.0), np.float32(0.5)
 _LOG2_E = np.float32(math.log2(math.e))
 _C1, _C2, _C3, _C4 = (np.float32(c) for c in (0.69306369, 0.23945766, 0.05322541, 0.00683296))
 """2^x is 1 + C1 x + C2 x^2 + C3 x^3 + C4 x^4 for -1 <= x <= 0, to 3e-6."""
+_UNIT, _TWO, _THREE, _FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
 _EXPONENT_MIN, _EXPONENT_OF_ONE, _EXPONENT_UNIT = np.float32(-100.0), np.float32(127.0), np.float32(2**23)
 """A float32's exponent is written at its bit 23, plus 127. Worked out in float32, which holds it exactly."""
 
@@ -94,14 +95,16 @@ def _largest(values: Floats32) -> Number:
     bits = values.view(np.int32)
     most = _ordered(bits[0])
     for index in range(len(bits)):
-        most = max(most, _ordered(bits[index]))
+        one = _ordered(bits[index])
+        most = one if one > most else most  # noqa: FURB136 - of `max`, numba makes 64 bits
     return float_of_bits(_ordered(most))
 
 
 @kernel
 def _ordered(bits: Number) -> Number:
     """Return a whole number that is the larger, the larger the float32 with these bits is; and the other way round."""
-    return bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF))
+    turned = bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF))
+    return np.int32(turned)  # of 32 bits, twice as many are compared at a time
 
 
 @numba.njit(cache=True, inline="always")
@@ -127,6 +130,15 @@ def exponentiate(values: Floats32, share: Number, powers: Int32s) -> Number:
     for index in range(len(values)):
         values[index] *= scale[index]
     return top
+
+
+@kernel
+def likeliest(values: Floats32) -> int:
+    """Return the place of the largest value, the first of them; none is NaN."""
+    most, place = _largest(values), 0
+    while values[place] < most:
+        place += 1
+    return place
 
 
 @kernel
@@ -168,6 +180,26 @@ def sum_products(values: Floats32, others: Floats32) -> Number:
 
 
 @kernel
+def _sum_and_largest(values: Floats32, start: Number, stop: Number) -> tuple[Number, Number]:
+    """Return the sum and the largest of values of 0 and more, from `start` up to `stop`, which are unsigned.
+
+    Zones have a handful of cells, so that there is no time to lose: four at once, and no index that may be negative.
+    """
+    total: Number = _ZERO
+    largest, cell = _ZERO, start
+    while cell + _FOUR <= stop:
+        one, two, three, four = values[cell], values[cell + _UNIT], values[cell + _TWO], values[cell + _THREE]
+        total += (one + two) + (three + four)
+        largest = _larger(_larger(one, two), _larger(_larger(three, four), largest))
+        cell += _FOUR
+    while cell < stop:
+        total += values[cell]
+        largest = _larger(values[cell], largest)
+        cell += _UNIT
+    return total, largest
+
+
+@kernel
 def pool_zones(  # noqa: PLR0917
     cells: Floats32,
     zone_cells: Int64s,
@@ -192,10 +224,7 @@ def pool_zones(  # noqa: PLR0917
     """
     total, anywhere_at_all, top, most, best, place = _ZERO, _ZERO, _ZERO, _ZERO, 0, 0
     for zone in range(len(zones)):
-        mass, largest = _ZERO, _ZERO
-        for cell in range(zone_cells[zone], zone_cells[zone + 1]):
-            mass += cells[cell]
-            largest = _larger(cells[cell], largest)
+        mass, largest = _sum_and_largest(cells, np.uint64(zone_cells[zone]), np.uint64(zone_cells[zone + 1]))
         count = np.float32(zone_cells[zone + 1] - zone_cells[zone])
         anywhere, shelved = _ONE, _ZERO
         while place < len(shelf_cell) and shelf_cell[place] < zone_cells[zone + 1]:

@@ -21,7 +21,7 @@ from analytics.location.state import LocationState, initial_state
 from analytics.steps.state_bytes import pack, unpack
 from devices.site.model import Site
 
-_VERSION = 4
+_VERSION = 5
 
 
 def dump_state(state: LocationState) -> bytes:

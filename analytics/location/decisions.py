@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analytics.location.cells import Floats32, Int32s, Int64s, Number
+from analytics.location.cells import Floats32, Int32s, Int64s, Number, likeliest
 from analytics.location.kernel import kernel
 from analytics.location.kin import KinTables
 from analytics.location.policy import Policy
@@ -37,6 +37,7 @@ RESTATE_LOG_ODDS = 1.0
 likely, and how sure it is shows later."""
 SURE = 0.995
 """Confidence beyond which differences are not worth a row."""
+_RESTATE_ODDS = math.exp(RESTATE_LOG_ODDS)
 
 
 class Told(NamedTuple):
@@ -72,7 +73,7 @@ def may_open(track: Track, group: int, kin: KinTables, belief: Floats32) -> bool
     least, after_us = OPEN_PROBABILITY, OPEN_AFTER_US
     if planned:
         least, after_us = OPEN_PLANNED_PROBABILITY, OPEN_PLANNED_AFTER_US
-    return bool(belief[np.argmax(belief)] >= least or track.last_us - track.from_us >= after_us)
+    return bool(belief[likeliest(belief)] >= least or track.last_us - track.from_us >= after_us)
 
 
 @kernel
@@ -92,7 +93,7 @@ def decide(  # noqa: PLR0917
     track: Track, item: Number, belief: Floats32, away: Number, policy: Policy, told: Told, count: int
 ) -> int:
     """Open, end or restate the stay of an item whose belief is known; return how many rows are told now."""
-    best = int(np.argmax(belief))
+    best = likeliest(belief)
     surest, now = belief[best], track.zone
     if now < 0:
         track.zone, track.stated, track.revision = best, surest, 0
@@ -108,7 +109,7 @@ def decide(  # noqa: PLR0917
         track.from_us, track.zone, track.stated, track.revision = until_us, best, surest, 0
         track.came_from = origin_of(now)
         return tell(told, count, item, track, 0, -1)
-    if not moving and abs(_log_odds(belief[now]) - _log_odds(track.stated)) >= RESTATE_LOG_ODDS:
+    if not moving and _is_news(belief[now], track.stated):
         track.stated = belief[now]
         track.revision += 1
         return tell(told, count, item, track, 0, -1)
@@ -148,9 +149,12 @@ def _left_us(track: Track) -> Number:
 
 
 @kernel
-def _log_odds(probability: float) -> float:
-    bounded = min(max(probability, 1.0 - SURE), SURE)
-    return math.log(bounded / (1.0 - bounded))
+def _is_news(probability: float, stated: float) -> bool:
+    """Tell whether log-odds have changed by `RESTATE_LOG_ODDS`: compared as odds, which takes no logarithm."""
+    one = min(max(probability, 1.0 - SURE), SURE)
+    other = min(max(stated, 1.0 - SURE), SURE)
+    up, down = one * (1.0 - other), other * (1.0 - one)
+    return bool(up >= _RESTATE_ODDS * down or down >= _RESTATE_ODDS * up)
 
 
 @kernel

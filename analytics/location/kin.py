@@ -57,6 +57,8 @@ class KinTables(NamedTuple):
     """Groups by `SHELF_CELLS`: cells at their shelves; those of a zone follow each other."""
     shelf_share: Floats32
     """Groups by `SHELF_CELLS`: share of what lies on their shelves in that zone; 0 for none."""
+    shelf_count: Int64s
+    """Groups: how many of these cells are in use."""
     share_units: Floats32
     """Two: units on their shelves, and elsewhere, that each planned group is taken to have before any are located."""
 
@@ -81,9 +83,12 @@ class Kin:
             planned=np.zeros((_FIRST, zones), dtype=np.bool_),
             shelf_cell=np.zeros((_FIRST, SHELF_CELLS), dtype=np.int16),
             shelf_share=np.zeros((_FIRST, SHELF_CELLS), dtype=np.float32),
+            shelf_count=np.zeros(_FIRST, dtype=np.int64),
             share_units=assortment.share_units().astype(np.float32),
         )
         """What kernels have to know of the groups, by number; some spare ones at the end."""
+        self._shares = np.zeros((_FIRST, zones))
+        """Groups by zones: share of their shelves there."""
         self._gtins: list[str | None] = [None]
         self._groups: dict[int, int] = {}
         self._known = 0
@@ -101,15 +106,16 @@ class Kin:
         self._make_room()
         for group in range(known, len(self._gtins)):
             self._lay_shelves(group)
-            self._lay_base(group)
+        new = self.tables.planned[known : len(self._gtins)].any(axis=1)
+        self.tables.base[known : len(self._gtins)] = STRAYS * self.assortment.area
+        self._lay_base(known + np.flatnonzero(new))
 
     def learn(self) -> None:
         """Look at how well goods are where they belong."""
-        known = len(self._gtins)
-        self.assortment.learn(self._gtins, self.tables.counts[:known, :-1] / UNIT)
+        planned = np.flatnonzero(self.tables.planned[: len(self._gtins)].any(axis=1))
+        self.assortment.learn(self.tables.planned[planned], self.tables.counts[planned, :-1] / UNIT)
         self.tables.share_units[:] = self.assortment.share_units()
-        for group in range(1, known):
-            self._lay_base(group)
+        self._lay_base(planned)
 
     def _make_room(self) -> None:
         tables = self.tables
@@ -118,23 +124,27 @@ class Kin:
         if missing > 0:
             rows = max(missing, room)
             shape = rows, zones
+            self._shares = np.concatenate([self._shares, np.zeros(shape)])
             self.tables = tables._replace(
                 counts=np.concatenate([tables.counts, np.zeros((rows, zones + 1), dtype=np.int32)]),
                 base=np.concatenate([tables.base, np.zeros(shape, dtype=np.float32)]),
                 planned=np.concatenate([tables.planned, np.zeros(shape, dtype=np.bool_)]),
                 shelf_cell=np.concatenate([tables.shelf_cell, np.zeros((shape[0], SHELF_CELLS), dtype=np.int16)]),
                 shelf_share=np.concatenate([tables.shelf_share, np.zeros((shape[0], SHELF_CELLS), dtype=np.float32)]),
+                shelf_count=np.concatenate([tables.shelf_count, np.zeros(rows, dtype=np.int64)]),
             )
 
     def _lay_shelves(self, group: int) -> None:
         """Note where a group's shelves stand: once, since nothing that is learnt changes it."""
-        self.tables.planned[group] = self.assortment.is_planned(self._gtins[group])
+        self._shares[group] = self.assortment.shares(self._gtins[group])
+        self.tables.planned[group] = self._shares[group] > 0
         cells, shares = self.assortment.shelf_cells(self._gtins[group])
+        self.tables.shelf_count[group] = len(cells)
         self.tables.shelf_cell[group, : len(cells)], self.tables.shelf_share[group, : len(cells)] = cells, shares
 
-    def _lay_base(self, group: int) -> None:
-        units = self.assortment.units(self._gtins[group])
-        self.tables.base[group] = units if units.any() else STRAYS * self.assortment.area
+    def _lay_base(self, groups: Int64s) -> None:
+        """Note how many units the plan stands for, of groups that have a shelf."""
+        self.tables.base[groups] = self.assortment.units(self._shares[groups])
 
     def _groups_of(self, articles: Int64s, table: ItemTable) -> Int32s:
         """Return the group of each article, new ones numbered in order of appearance."""
@@ -159,7 +169,7 @@ class Kin:
     @property
     def bytes_used(self) -> int:
         """Memory in use, bytes."""
-        return self.group.nbytes + sum(table.nbytes for table in self.tables)
+        return self.group.nbytes + self._shares.nbytes + sum(table.nbytes for table in self.tables)
 
 
 @kernel

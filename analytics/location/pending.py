@@ -53,7 +53,9 @@ class PendingRows:
     def columns(self) -> dict[str, Column]:
         """Return all rows, in arrival order."""
         if len(self._parts) > 1:
-            self._parts = [{name: np.concatenate([part[name] for part in self._parts]) for name in self._empty}]
+            parts = [part for part in self._parts if len(part["time_us"])] or [self._empty]
+            whole = {name: np.concatenate([part[name] for part in parts]) for name in self._empty}
+            self._parts = [whole if len(parts) > 1 else parts[0]]
         return dict(self._parts[0])
 
     def __len__(self) -> int:

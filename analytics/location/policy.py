@@ -19,6 +19,11 @@ MOVED_PROBABILITY = 0.65
 """for the rest of `MOVING_US`, when where it lies shows better with each read;"""
 REVISED_PROBABILITY = 0.9
 """and without any move: the first estimate was wrong, or the radio law is."""
+PASSING_LOG_ODDS = -1.5
+"""A doubt of lower odds than this, as a logarithm, is passed over where the item's own zone was likely enough: four in
+five or more of those come to nothing, and until then no belief that mixes them in could tell of a move."""
+AT_HOME_MIN = 0.5
+"""How likely that zone must have been at least, since other evidence and kin have changed a little since."""
 SENSITIVITY_LOG_ODDS = 4.0
 """By how much the log-odds that are asked for fall from sensitivity 0 to 1."""
 REVISED_SHARE = 0.5
@@ -32,17 +37,19 @@ class Policy(NamedTuple):
     arrived: float
     moved: float
     revised: float
+    at_home: float
+    """And how likely its own zone was when last looked at, for a doubt of odds below `PASSING_LOG_ODDS` to be passed
+    over: no other zone could then be as likely as any of the others ask for."""
 
 
 def policy_of(sensitivity: float) -> Policy:
     """Return what a sensitivity to moves, 0 to 1, asks for."""
     shift = SENSITIVITY_LOG_ODDS * (MOVE_SENSITIVITY - sensitivity)
-    return Policy(
-        in_doubt=_shifted(IN_DOUBT_PROBABILITY, shift),
-        arrived=_shifted(ARRIVED_PROBABILITY, shift),
-        moved=_shifted(MOVED_PROBABILITY, shift),
-        revised=_shifted(REVISED_PROBABILITY, REVISED_SHARE * shift),
-    )
+    in_doubt, arrived = _shifted(IN_DOUBT_PROBABILITY, shift), _shifted(ARRIVED_PROBABILITY, shift)
+    moved, revised = _shifted(MOVED_PROBABILITY, shift), _shifted(REVISED_PROBABILITY, REVISED_SHARE * shift)
+    # If its zone is as likely as `a` unless it moved, with odds `o`, another is no likelier than (1 - a + o) / (1 + o).
+    room = (1.0 - min(in_doubt, arrived, moved, revised)) * (1.0 + math.exp(PASSING_LOG_ODDS))
+    return Policy(in_doubt=in_doubt, arrived=arrived, moved=moved, revised=revised, at_home=max(AT_HOME_MIN, room))
 
 
 def _shifted(probability: float, log_odds: float) -> float:

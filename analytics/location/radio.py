@@ -117,6 +117,8 @@ class RadioTables(NamedTuple):
     """A by bins by M: probability density of a read, by this antenna with this RSSI, of a tag in a cell."""
     newcomer: npt.NDArray[np.float32]
     """A by bins: logarithm of that density for a tag that may be in any cell."""
+    newcomer_density: npt.NDArray[np.float32]
+    """That density itself."""
     weighing_variance: np.float32
     """What stays, as cells are weighed: variance of RSSI, dB^2."""
     place_variance: np.float32
@@ -182,6 +184,7 @@ def tabulate(places: Places, law: RadioLaw) -> RadioTables:
         log_share=np.log(share).astype(np.float32),
         likelihood=likelihood.astype(np.float32),
         newcomer=np.log(likelihood.mean(axis=2)).astype(np.float32),
+        newcomer_density=likelihood.mean(axis=2).astype(np.float32),
         weighing_variance=np.float32(WEIGHING_SPREAD_DB**2),
         place_variance=np.float32(PLACE_SPREAD_DB**2),
         fading_variance=np.float32(FADING_SPREAD_DB**2),
@@ -212,6 +215,7 @@ def _nothing() -> RadioTables:
         log_share=flat,
         likelihood=deep,
         newcomer=flat,
+        newcomer_density=flat,
         weighing_variance=one,
         place_variance=one,
         fading_variance=one,

@@ -16,9 +16,9 @@ from analytics.location.cells import Floats32, Int16s, Int32s, Int64s, Number
 from analytics.location.decisions import Told, decide, may_open, stays_out, tell
 from analytics.location.kernel import kernel, prefetch
 from analytics.location.kin import count_for
-from analytics.location.policy import Policy
+from analytics.location.policy import PASSING_LOG_ODDS, Policy
 from analytics.location.radio import RadioTables
-from analytics.location.tracks import Track, forget, take_read
+from analytics.location.tracks import SURE_UNIT, Track, forget, take_read
 
 NEW_US = 30_000_000
 """For this long after a move the belief is worked out after every read,"""
@@ -26,8 +26,8 @@ LOOK_US = 16_000_000
 """and then every so often: it changes little by a read;"""
 LAIN_US = 600_000_000
 """and once an item has lain for this long,"""
-LOOK_RARELY_US = 64_000_000
-"""less often: its evidence is replaced only as fast as it is forgotten (`tracks.FORGET_S_MAX`)."""
+LOOKS_RARELY = 4
+"""only every so many times: its evidence is replaced only as fast as it is forgotten (`tracks.FORGET_S_MAX`)."""
 READER_ALIVE_S = 60
 """A reader that was heard (a read, a heartbeat) this recently is alive. Heartbeats come every 10 to 60 s."""
 SECOND_US = 1_000_000
@@ -126,7 +126,9 @@ def _advance(  # noqa: PLR0917
         if count + 2 > len(told.item):
             return row, count
         time_us, item, antenna = rows.time_us[row], rows.item[row], rows.antenna[row]
-        prefetch(items.tracks, max(rows.item[min(row + ROWS_AHEAD, stop - 1)], 0))
+        ahead = max(rows.item[min(row + ROWS_AHEAD, stop - 1)], 0)
+        prefetch(items.tracks, ahead)
+        prefetch(items.group, ahead)
         second = -(-time_us // SECOND_US)
         pass_seconds(site, clock, second - 1)
         if item == SIGN_OF_LIFE:
@@ -143,7 +145,8 @@ def _advance(  # noqa: PLR0917
             track.heard_alive_s = clock.zone_alive_s[track.zone]
         fresh = track.moved > 0 and track.last_us - track.settled_us < NEW_US
         unknown = track.zone < 0 and track.outside == 0
-        if unknown or doubted or track.doubt_us > 0 or fresh or _is_due(track, looked_us):
+        in_doubt = (doubted or track.doubt_us > 0) and not _passes(track, policy)
+        if unknown or in_doubt or fresh or _is_due(track, looked_us):
             away = believe(track, items.group[item], items, law, site, cells, powers, belief, outer)
             before = count
             if track.zone >= 0 or (
@@ -154,6 +157,7 @@ def _advance(  # noqa: PLR0917
                 track.heard_alive_s = clock.zone_alive_s[track.zone]
                 for place in range(before, count):
                     told.as_of_us[place] = time_us
+            _note_how_sure(track, belief[0])
             count_among_kin(track, items.group[item], items.kin.counts, belief[0], away)
     return stop, count
 
@@ -161,8 +165,24 @@ def _advance(  # noqa: PLR0917
 @kernel
 def _is_due(track: Track, before_us: Number) -> bool:
     """Tell whether an item is to be looked at on schedule, at a read; its last read before that is given."""
-    period_us = LOOK_US if track.last_us - track.settled_us < LAIN_US else LOOK_RARELY_US
-    return bool(track.last_us // period_us != before_us // period_us)
+    now, before = track.last_us // LOOK_US, before_us // LOOK_US  # by a constant, which takes no division
+    if track.last_us - track.settled_us < LAIN_US:
+        return bool(now != before)
+    return bool(now // LOOKS_RARELY != before // LOOKS_RARELY)
+
+
+@kernel
+def _passes(track: Track, policy: Policy) -> bool:
+    """Tell whether a doubt, or the end of one, can be passed over: whatever it says of where to, no move is told."""
+    low = track.doubt_us == 0 or track.odds < PASSING_LOG_ODDS
+    return bool(low and track.sure >= policy.at_home * SURE_UNIT)
+
+
+@kernel
+def _note_how_sure(track: Track, belief: Floats32) -> None:
+    """Keep how likely an item's zone is, unless it may well be on its way elsewhere."""
+    away = track.zone < 0 or (track.doubt_us > 0 and track.odds >= PASSING_LOG_ODDS)
+    track.sure = np.uint8(0) if away else np.uint8(SURE_UNIT * belief[track.zone])
 
 
 @numba.njit(cache=True)

@@ -35,7 +35,7 @@ from analytics.location.cells import (
     sum_products,
     weigh_cells,
 )
-from analytics.location.kernel import kernel
+from analytics.location.kernel import kernel, prefetch
 from analytics.location.radio import RadioTables
 
 SETTLED_SLOTS = 10
@@ -80,9 +80,14 @@ tags keep quiet for a while, so that shares jump about more than chance would ha
 FEW_READS = 8.0
 """Weight of settled reads below which they leave open in which cell the item lies: what they say of an antenna that has
 not heard it yet is then worked out over all cells. Else each antenna that comes to its turn would look like a move."""
+FITS_MARGIN = 1.0001
+"""How much better than a newcomer's, squared, the density of a read must be where it is compared without logarithms:
+more than float32 rounds."""
 STRAY_SHARE = 0.05
 """Share of reads that nothing explains: reflections, a tag carried past, a door that opens. No read can speak louder
 for a move than 1 to this, unless the reads before it foretold it."""
+SURE_UNIT = 255
+"""Parts of 1 in which a track keeps how likely its zone was."""
 ORIGINS = 255
 """Zones that are told apart as where an item came from; more share a byte, and are seldom taken for each other."""
 
@@ -97,7 +102,8 @@ TRACK = np.dtype(
         ("last_antenna", "i2"),  # antenna of the last read
         ("cell", "i2"),  # likeliest cell by settled evidence
         ("revision", "i2"),  # of the stay's last row
-        ("moved", "i2"),  # 1 once it has moved
+        ("moved", "i1"),  # 1 once it has moved
+        ("sure", "u1"),  # how likely its zone was when last looked at, in parts of `SURE_UNIT`, or 0
         ("kin_zone", "i2"),  # zone that it counts for among its kin,
         ("kin_weight", "i2"),  # and how much, in parts of `kin.UNIT`
         ("came_from", "u1"),  # zone that it moved here from, as `origin_of` it; 0 for none
@@ -122,6 +128,7 @@ Track = Any
 """One element of `Tracks`; numba knows its fields, mypy does not."""
 
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
+_FLOATS_A_LINE = 16
 _LOG_STRAY = np.float32(math.log(STRAY_SHARE))
 
 
@@ -138,7 +145,7 @@ def forget(track: Track) -> None:
     track.zone = -1
     track.outside = 0
     track.last_antenna = track.cell = track.revision = track.moved = track.kin_zone = track.kin_weight = 0
-    track.came_from = 0
+    track.came_from = track.sure = 0
     track.stated = track.gap_s = track.odds = track.odds_before = _ZERO
     track.settled_antenna[:] = 0
     track.settled_weight[:] = _ZERO
@@ -193,7 +200,11 @@ def take_read(  # noqa: PLR0917 - kernels take their arrays one by one
         return
     doubt_total = _ZERO
     slot = _slot_of(track.settled_antenna, track.settled_weight, antenna)
-    if slot < 0 and total < FEW_READS:
+    few = slot < 0 and total < FEW_READS
+    if track.doubt_us == 0 and not few and _fits(track, slot, antenna, rssi_bin, rssi, total, law):
+        remember(track.settled_antenna, track.settled_weight, track.settled_dbm, antenna, rssi, weight)
+        return
+    if few:
         stay = _log_by_pile(
             track.settled_antenna,
             track.settled_weight,
@@ -325,6 +336,30 @@ def _log_tail(off_db: Number, variance: Number) -> Number:
 
 
 @kernel
+def _fits(track: Track, slot: int, antenna: int, rssi_bin: int, rssi: Number, total: Number, law: RadioTables) -> bool:  # noqa: PLR0917
+    """Tell whether a read fits where the item lay so well that it surely speaks for no move: as nearly always.
+
+    That is `_log_stay` at least as large as `law.newcomer`, with both sides squared and multiplied out so that no
+    logarithm is taken, and a margin that rounding does not use up. Where it says no, logarithms decide.
+    """
+    expected, chance = law.mean_dbm[antenna, track.cell], SHARE_PRIOR * np.float64(law.share[antenna, track.cell])
+    place, fading = np.float64(law.place_variance), np.float64(law.fading_variance)
+    variance = place + fading
+    if slot >= 0:
+        heard, heard_dbm = np.float64(track.settled_weight[slot]), track.settled_dbm[slot]
+        chance += heard
+        if not np.isnan(heard_dbm):
+            known = heard * place / (heard * place + fading)
+            expected += known * (heard_dbm - expected)
+            variance = fading + (1.0 - known) * place
+    off_db = np.float64(rssi) - expected  # NaN without RSSI, of which the comparison below is false
+    least = np.float64(law.newcomer_density[antenna, rssi_bin]) * (np.float64(total) + SHARE_PRIOR)
+    tail = 1.0 + 0.25 * off_db * off_db / variance
+    squared = tail * tail
+    return bool(chance * chance >= FITS_MARGIN * least * least * variance * squared * squared * tail)
+
+
+@kernel
 def _log_heard(  # noqa: PLR0917
     rssi: Number, heard: Number, heard_dbm: Number, total: Number, mean_dbm: Number, share: Number, law: RadioTables
 ) -> Number:
@@ -381,9 +416,12 @@ def _log_by_pile(  # noqa: PLR0917
     powers: Int32s,
 ) -> Number:
     """Return the log-density of a read if the item is where a pile of evidence says, which may be in many cells."""
+    slot = _slot_of(antennas, weights, antenna)
+    if slot < 0:  # the table is larger than a cache: asked for now, it is there when cells have been weighed
+        for cell in range(0, len(cells), _FLOATS_A_LINE):
+            prefetch(law.likelihood[antenna, rssi_bin], cell)
     weigh_cells(antennas, weights, means, law, cells, powers)
     mass = sum_lanes(cells)
-    slot = _slot_of(antennas, weights, antenna)
     if slot >= 0:
         law_share = sum_products(cells, law.share[antenna])
         return _log_heard(rssi, weights[slot], means[slot], total, means[slot], law_share / mass, law)

@@ -28,7 +28,7 @@ import pyarrow as pa
 from analytics.location import arrivals, forgetting, learning, outside, radio, stays
 from analytics.location.checkpoint import dump_state, load_state
 from analytics.location.decisions import Told
-from analytics.location.departures import find_departed, find_gone_outside
+from analytics.location.departures import find_silent
 from analytics.location.law_rows import law_rows
 from analytics.location.pending import Column, renumbered
 from analytics.location.state import LocationState, fresh_tracks, initial_state
@@ -92,6 +92,8 @@ def _new_rows(arrived: Arrived, state: LocationState) -> dict[str, Column]:
     """Join reads and signs of life."""
     reads = arrivals.read_rows(arrived, state.table, state.places)
     life = arrivals.life_rows(arrived, state.places)
+    if not len(life["time_us"]):
+        return reads
     return {name: np.concatenate([reads[name], life[name]]) for name in reads}
 
 
@@ -115,8 +117,8 @@ def _run(state: LocationState, due: dict[str, Column], through_us: int, rows: St
             break
         stays.pass_seconds(state.site, state.clock, mark_s)
         if int(state.clock.reader_heard_s.max()) + stays.READER_ALIVE_S > mark_s - GRID_S:
-            _close_silent(state, departed_after_s, rows)
-            _look_at_moves(state)
+            located = _close_silent(state, departed_after_s, rows)
+            _look_at_moves(state, located)
             if mark_s % learning.LEARN_GRID_S == 0:
                 _learn(state, mark_s * 1_000_000)
             if mark_s % forgetting.FORGET_GRID_S == 0:
@@ -144,9 +146,8 @@ def _take_in(state: LocationState, taken: stays.Rows, start: int, stop: int, row
             state.budget.count(told, count)
 
 
-def _look_at_moves(state: LocationState) -> None:
+def _look_at_moves(state: LocationState, located: int) -> None:
     """Let the budget of false moves say how sure a move has to be from now on."""
-    located = int(np.count_nonzero(state.held["zone"] >= 0))
     if state.budget.look(state.tick_s, GRID_S, located):
         state.policy = state.budget.policy
 
@@ -184,14 +185,17 @@ def _forget_gone(state: LocationState, taken: stays.Rows, start: int) -> stays.R
     return taken._replace(item=items)
 
 
-def _close_silent(state: LocationState, departed_after_s: int, rows: StayRows) -> None:
-    """Close the stays of items that have not been heard for too long, and forget what was believed of them."""
-    gone = find_gone_outside(state, departed_after_s)
-    if len(gone):
-        stays.drop(gone, state.items)
-    departed = find_departed(state, departed_after_s)
-    if not len(departed):
-        return
-    told = Told.room(len(departed))
-    stays.depart(departed, state.tables, state.site, state.clock, state.items, told)
-    rows.add_told(told, len(departed), state.tables, state.kin)
+def _close_silent(state: LocationState, departed_after_s: int, rows: StayRows) -> int:
+    """Close the stays of items that have not been heard for too long, and forget what was believed of them.
+
+    Returns:
+        How many items are located.
+    """
+    silent = find_silent(state, departed_after_s)
+    if len(silent.gone):
+        stays.drop(silent.gone, state.items)
+    if len(silent.departed):
+        told = Told.room(len(silent.departed))
+        stays.depart(silent.departed, state.tables, state.site, state.clock, state.items, told)
+        rows.add_told(told, len(silent.departed), state.tables, state.kin)
+    return silent.located

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from analytics.location.assortment import FOLLOWING, FOLLOWING_UNITS, Assortment
 from analytics.location.cells import pool_zones, weigh_cells
 from analytics.location.items import ItemTable
-from analytics.location.kin import NO_GROUP, UNIT, Kin, KinTables, weigh_kin
+from analytics.location.kin import NO_GROUP, STRAYS, UNIT, Kin, KinTables, weigh_kin
 from analytics.location.pending import PendingRows
 from analytics.location.places import CELLS_MAX, Places, map_site
 from analytics.location.radio import NO_RSSI_BIN, RadioLaw, mean_rssi_dbm, physics, tabulate
@@ -209,7 +209,7 @@ def test_what_belongs_on_a_shelf_is_expected_there_before_any_is_located() -> No
 def test_units_located_elsewhere_outweigh_the_plan() -> None:
     track, area, factors = np.zeros(1, dtype=TRACK), np.array([0.5, 0.25, 0.25], dtype=np.float32), np.zeros(3, "f4")
     plan = assortment("b")
-    plan.learn([None, *100 * [GTIN]], np.array([[0.0, 0.0, 0.0], *100 * [[0.0, 0.0, 9.0]]]))
+    plan.learn(np.array(100 * [[False, True, False]]), np.array(100 * [[0.0, 0.0, 9.0]]))
     assert plan.following < 0.1
     weigh_kin(track[0], 1, groups_of([0, 0, 9], plan), area, 1.0, factors)
     assert factors[2] > 5 * factors[1]
@@ -218,10 +218,15 @@ def test_units_located_elsewhere_outweigh_the_plan() -> None:
 def test_goods_follow_their_plan_as_much_as_they_are_seen_to() -> None:
     """Nine of ten lie in one of their shelves' zones, the tenth in zone 0, as in any group; others have no say."""
     plan = assortment("b", "c")
-    plan.learn([None, GTIN, "00000000000000"], np.array([[0.0, 0.0, 0.0], [100.0, 800.0, 100.0], [5000.0, 0.0, 0.0]]))
+    kin, table = Kin(plan), ItemTable()
+    table.numbers_of(pa.array([unit(1, 7), unit(1, 8)]))  # the second has no shelf
+    kin.extend(table)
+    kin.tables.counts[1:3, :-1] = np.array([[100, 800, 100], [5000, 0, 0]]) * UNIT
+    before = kin.tables.base[2].tolist()
+    kin.learn()
     assert plan.following == pytest.approx((900 + FOLLOWING * FOLLOWING_UNITS) / (1000 + FOLLOWING_UNITS))
-    assert plan.units(GTIN)[1] == plan.units(GTIN)[2] > plan.units(GTIN)[0] > 0
-    assert plan.units("00000000000000").tolist() == [0.0, 0.0, 0.0]
+    assert kin.tables.base[1, 1] == kin.tables.base[1, 2] > kin.tables.base[1, 0] > 0
+    assert kin.tables.base[2].tolist() == before == (STRAYS * plan.area).tolist()
 
 
 def test_what_belongs_on_a_shelf_is_expected_beside_it() -> None:

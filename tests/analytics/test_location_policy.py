@@ -28,13 +28,13 @@ def site_at(sensitivity: float) -> Site:
 
 def test_in_the_middle_the_constants_hold() -> None:
     expected = (IN_DOUBT_PROBABILITY, ARRIVED_PROBABILITY, MOVED_PROBABILITY, REVISED_PROBABILITY)
-    assert policy_of(MOVE_SENSITIVITY) == pytest.approx(expected)
+    assert policy_of(MOVE_SENSITIVITY)[:4] == pytest.approx(expected)
 
 
 def test_more_sensitivity_asks_for_less_of_everything() -> None:
     steps = [at(value / 10) for value in range(11)]
     for quieter, quicker in pairwise(steps):
-        assert all(high > low for high, low in zip(quieter, quicker, strict=True))
+        assert all(high > low for high, low in zip(quieter[:4], quicker[:4], strict=True))
     assert all(0 < asked < 1 for policy in steps for asked in policy)
 
 
