@@ -85,6 +85,7 @@ def tagtide(
     tagtide site check store.toml
     tagtide up --site store.toml --data DIR --mqtt mqtt://broker
     tagtide sql --data DIR where-is
+    tagtide explain --data DIR EPC
     ```
     """  # noqa: D205 - one sentence, longer than a line
 

@@ -25,6 +25,11 @@ def say(text: str, *, label: str = "", style: str = "", to_stdout: bool = False)
     console.print(Text.assemble((label, style), " " if label else "", text), soft_wrap=True)
 
 
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """Return a count with its noun: `1 zone`, `2 zones`; `many` where that is not `one` and an s."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def put(text: str) -> None:
     """Write a part of an answer to standard output."""
     try:

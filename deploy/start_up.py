@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy.logs import Log
+from deploy.printing import counted
 from devices.site.model import Site
 from ingest.edge_log import EdgeLog
 from ingest.limits import EdgeLogLimits
@@ -26,10 +27,9 @@ def tell_sites(log: Log, sites: Sequence[Site], files: Sequence[Path]) -> None:
     """Say what the site files hold."""
     for site, file in zip(sites, files, strict=True):
         antennas = sum(len(reader.antennas) for reader in site.readers)
-        text = (
-            f"site {site.id} ({file}): {len(site.zones)} zones, {len(site.readers)} readers with {antennas} antennas, "
-            f"{len(site.shelves)} shelves"
-        )
+        readers = f"{counted(len(site.readers), 'reader')} with {counted(antennas, 'antenna')}"
+        shelves = counted(len(site.shelves), "shelf", "shelves")
+        text = f"site {site.id} ({file}): {counted(len(site.zones), 'zone')}, {readers}, {shelves}"
         log.tell("site_loaded", text, site=site.id, readers=len(site.readers), antennas=antennas)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.printing import put, say
+from deploy.printing import counted, put, say
 from devices.site import check_sites, load_sites
 from devices.site.model import Site
 
@@ -74,9 +74,12 @@ def acl(
 
 
 def _told(site: Site) -> str:
-    antennas = sum(len(reader.antennas) for reader in site.readers)
-    gates = f", {len(site.gates)} gates" if site.gates else ""
-    return (
-        f"site {site.id}, {len(site.zones)} zones, {len(site.readers)} readers, {antennas} antennas{gates}, "
-        f"{len(site.shelves)} shelves"
-    )
+    gates = [counted(len(site.gates), "gate")] if site.gates else []
+    parts = [
+        counted(len(site.zones), "zone"),
+        counted(len(site.readers), "reader"),
+        counted(sum(len(reader.antennas) for reader in site.readers), "antenna"),
+        *gates,
+        counted(len(site.shelves), "shelf", "shelves"),
+    ]
+    return f"site {site.id}, {', '.join(parts)}"

@@ -22,7 +22,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_good_file() -> None:
     ended = tagtide("site", "check", "good.toml")
     assert ended.code == 0
-    assert ended.out == "ok good.toml: site store-7, 1 zones, 1 readers, 1 antennas, 0 shelves\n"
+    assert ended.out == "ok good.toml: site store-7, 1 zone, 1 reader, 1 antenna, 0 shelves\n"
 
 
 def test_a_problem_is_one_line_however_long() -> None:
