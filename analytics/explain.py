@@ -259,6 +259,10 @@ def _verdict(found: Explanation) -> str | None:
     return f"{text[0].upper()}{text[1:]}."
 
 
+def _by_all(zone: ZoneChance) -> float:
+    return next(chance for chance in (zone.with_kin, zone.with_plan, zone.probability) if chance is not None)
+
+
 def _against(found: Explanation) -> list[str]:
     """List what speaks against the answer, or what somebody should look at."""
     said: list[str] = []
@@ -272,6 +276,11 @@ def _against(found: Explanation) -> list[str]:
     likeliest = found.by_reads_alone[0] if found.by_reads_alone else None
     if likeliest is not None and likeliest.zone != stay.zone:
         said.append(f"by its own reads alone it is in {likeliest.zone} with {likeliest.probability:.0%}")
+    if found.by_reads_alone and stay.confidence < 0.5:
+        by_all = [(_by_all(one), one.zone) for one in found.by_reads_alone]
+        chance, zone = max(by_all)
+        if zone != stay.zone and chance > stay.confidence:
+            said.append(f"it is more likely in {zone} by now ({chance:.0%}): the site says so once it is surer")
     if stay.confidence < 0.8:
         said.append(f"the site itself is only {stay.confidence:.0%} sure of the zone")
     for one in found.heard_by:
