@@ -61,6 +61,11 @@ class ShareBelief:
         """Expected share."""
         return float(self.unread @ self.weights)
 
+    @property
+    def late_ratio(self) -> float:
+        """Expected units not found yet for each unit read."""
+        return 0.0 if self.late is None else float((self.late / (1.0 - self.late)) @ self.weights)
+
     def at(self, shares: Mass) -> Mass:
         """Return the probabilities of a coarser set of rising shares: each share's goes to the nearest."""
         middles = np.sqrt(shares[1:] * shares[:-1])

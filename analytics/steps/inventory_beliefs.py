@@ -7,7 +7,7 @@ stand under a GTIN, they have their say of the units that tags do not tell of (`
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,6 +42,22 @@ LOOKS_LIMIT = 200
 """So many looks of scales tell the site's share; of more, some are taken from all over the GTINs."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a GTIN's units on hand are the sum of."""
+
+    located: int
+    """Units located."""
+    silent: list[float]
+    """Probabilities of silent items to be there."""
+    unread: on_hand.Mass
+    """Distribution of units that are not read: never, or not yet."""
+    to_come: list[on_hand.Mass]
+    """Distributions of units of deliveries that are not heard yet."""
+    leaving: list[float]
+    """Probabilities of located units to be gone."""
+
+
 class Beliefs:
     """What is believed of a site's stock at one time."""
 
@@ -54,26 +70,35 @@ class Beliefs:
         self.zones = Zones(state, site)
         """Located items, zone by zone."""
         self._looks = Looks(state.weighed, site, now_us)
+        self._hardness = self._compare_gtins()
         self.share = self._learn_share()
         """Share of units that are never read."""
-        self._hardness = self._compare_gtins()
 
     def units(self, gtin: str) -> on_hand.Units:
         """Return the distribution of a GTIN's units on hand."""
-        state = self._state
-        seen = sum(state.seen.get(gtin, {}).values())
-        there = self._silent(gtin)
-        chances = [probability for _, probability in there]
-        lines = state.deliveries.unheard(gtin, self._now_us, self.share.mean)
-        read = max(0, round(math.fsum([seen, *chances])) - state.deliveries.heard(gtin))
-        leaving = [self._leaving(self._now_us - at_us) for at_us in state.departures.get(gtin, ())]
-        leaving = sorted((p for p in leaving if p > LEAVING_MIN), reverse=True)[: seen + len(there)]
-        unread, weighed = self.never_read(gtin, read), self._weighed(gtin, there)
+        parts, there = self.parts(gtin), self._silent(gtin)
+        weighed = self._weighed(gtin, there)
         if not weighed:
-            return on_hand.units_of(seen, [on_hand.coins(chances), unread, *lines], leaving)
+            silent = on_hand.coins(parts.silent)
+            return on_hand.units_of(parts.located, [silent, parts.unread, *parts.to_come], parts.leaving)
         elsewhere = [probability for zone, probability in there if zone not in weighed]
-        both = units_seen_by_scales(unread, on_hand.coins(elsewhere), list(weighed.values()))
-        return on_hand.units_of(seen, [both, *lines], leaving)
+        both = units_seen_by_scales(parts.unread, on_hand.coins(elsewhere), list(weighed.values()))
+        return on_hand.units_of(parts.located, [both, *parts.to_come], parts.leaving)
+
+    def parts(self, gtin: str) -> Parts:
+        """Return what a GTIN's units on hand are the sum of, before scales have their say."""
+        state = self._state
+        located = sum(state.seen.get(gtin, {}).values())
+        silent = [probability for _, probability in self._silent(gtin)]
+        read = max(0, round(math.fsum([located, *silent])) - state.deliveries.heard(gtin))
+        leaving = [self._leaving(self._now_us - at_us) for at_us in state.departures.get(gtin, ())]
+        return Parts(
+            located=located,
+            silent=silent,
+            unread=self.never_read(gtin, read),
+            to_come=state.deliveries.unheard(gtin, self._now_us, self.share.mean),
+            leaving=sorted((p for p in leaving if p > LEAVING_MIN), reverse=True)[: located + len(silent)],
+        )
 
     def in_zones(self, gtin: str) -> dict[str, on_hand.Units]:
         """Return the distribution of a GTIN's units in each zone where it is located."""
@@ -92,7 +117,7 @@ class Beliefs:
         """Return the distribution of units of a GTIN that are not read, beside so many that were."""
         if read not in self._dead:  # GTINs of one size share it
             self._dead[read] = on_hand.never_read_by_late(read, self.share)
-        return on_hand.with_late(read, *self._dead[read], self._hardness.get(gtin, on_hand.Hardness()))
+        return on_hand.with_late(read, *self._dead[read], self._hard(gtin))
 
     # --- silent items, units on their way out ---------------------------------------------------------------------
 
@@ -145,15 +170,15 @@ class Beliefs:
             sum(state.seen.get(gtin, {}).values()) for gtin, silent in state.hidden.items() if gtin and silent
         )
         first = state.reads.belief(waiting=waiting, located=located, now_us=now_us, waiting_share=waiting_share)
-        missing = [
-            state.book[gtin] - self._read(gtin) - self._to_come(gtin, first.mean)
-            for gtin in sorted(state.observed & state.book.keys())
-        ]
+        booked = sorted(state.observed & state.book.keys())
+        missing = [state.book[gtin] - self._read(gtin) - self._to_come(gtin, first.mean) for gtin in booked]
+        late = [first.late_ratio * units.get(gtin, 0) * self._hard(gtin).mean for gtin in booked]
         return state.reads.belief(
             waiting=waiting,
             located=located,
             now_us=now_us,
             missing=missing,
+            late=late,
             disturbed=disturbed / max(1, located),
             scales=self._hear_scales(first.at(SHARES)),
             waiting_share=waiting_share,
@@ -168,6 +193,9 @@ class Beliefs:
         silent = {gtin: math.fsum(chance for _, chance in there) for gtin, there in self._there.items()}
         signs = [Signs(counts=old), Signs(counts=new, unwatched=state.deliveries.announced), Signs(counts=silent)]
         return hardness(signs, self._located_units())
+
+    def _hard(self, gtin: str) -> on_hand.Hardness:
+        return self._hardness.get(gtin, on_hand.Hardness())
 
     def _located_units(self) -> dict[str, int]:
         return {gtin: sum(zones.values()) for gtin, zones in self._state.seen.items() if gtin}

@@ -116,6 +116,7 @@ class ReadHistory(msgspec.Struct):
         located: int,
         now_us: int,
         missing: Sequence[float] = (),
+        late: Sequence[float] = (),
         disturbed: float = 0.0,
         scales: Floats | None = None,
         waiting_share: float = 0.0,
@@ -127,6 +128,7 @@ class ReadHistory(msgspec.Struct):
             located: Units located.
             now_us: Time, microseconds.
             missing: For each GTIN with a book, booked units less those read and those still to be heard.
+            late: For each of these GTINs, units that are likely readable and not found yet.
             disturbed: Share of units of GTINs of which something is silent: there a departure of a unit never read
                 takes a silence for its own.
             scales: Log likelihood of what scales say, for each of `SHARES`.
@@ -134,14 +136,14 @@ class ReadHistory(msgspec.Struct):
         """
         of_dead = self._departures(waiting, disturbed) + np.array(self.delivered_told)
         of_dead -= 0.5 * ((np.log(SHARES) - math.log(PRIOR_MEDIAN)) / PRIOR_SPREAD) ** 2
-        of_both = _of_book(missing, located) + (0.0 if scales is None else scales)
+        of_both = _of_book(missing, late, located) + (0.0 if scales is None else scales)
         found = self.to_be_found(now_us, located, waiting_share)
-        late = np.array([min(LATE_MAX, units / max(1.0, located)) for units, _ in found])
+        parts = np.array([min(LATE_MAX, units / max(1.0, located)) for units, _ in found])
         log_weight = of_dead[:, None] + np.log([share for _, share in found])[None, :]
-        both = SHARES[:, None] + (1.0 - SHARES)[:, None] * late[None, :]
+        both = SHARES[:, None] + (1.0 - SHARES)[:, None] * parts[None, :]
         log_weight += np.interp(np.log(both), np.log(SHARES), of_both)
         weight = np.exp(log_weight - log_weight.max()).ravel()
-        shares, lates = (axis.ravel() for axis in np.meshgrid(SHARES, late, indexing="ij"))
+        shares, lates = (axis.ravel() for axis in np.meshgrid(SHARES, parts, indexing="ij"))
         return ShareBelief(shares=shares, late=lates, weights=weight / weight.sum())
 
     def _departures(self, waiting: int, disturbed: float) -> Floats:
@@ -169,14 +171,21 @@ class ReadHistory(msgspec.Struct):
         return to_be_found(self.finds, now_us - self.began_us, located, (MATCH_BEFORE_US, waiting_share))
 
 
-def _of_book(missing: Sequence[float], located: int) -> npt.NDArray[np.float64]:
-    """Return how well each share agrees with the book as a whole, as log likelihoods."""
+def _of_book(missing: Sequence[float], late: Sequence[float], located: int) -> npt.NDArray[np.float64]:
+    """Return how well each share agrees with the book as a whole, as log likelihoods.
+
+    Args:
+        missing: For each GTIN, units that the book has and nobody has read.
+        late: Of these, as many as are likely not found yet: where tags are hard to read, it is no garbled book.
+        located: Units located.
+    """
     if len(missing) < BOOK_GTINS_MIN or located <= 0:
         return np.zeros(len(SHARES))
-    units = np.array(missing)
+    foreseen = np.array(late) if len(late) == len(missing) else np.zeros(len(missing))
+    units = np.array(missing) - foreseen
     middle = float(np.median(units))
     reach = 3.0 * max(1.0, 1.48 * float(np.median(np.abs(units - middle))))
     kept = np.clip(units, middle - reach, middle + reach)  # one garbled book is not the site's
     expected = located * (SHARES / (1.0 - SHARES) + SHRINK_MEAN)
     spread = (len(units) * max(0.5, float(kept.var()))) + (located * SHRINK_SPREAD) ** 2
-    return np.asarray(-0.5 * (float(kept.sum()) - expected) ** 2 / spread)
+    return np.asarray(-0.5 * (float(kept.sum() + foreseen.sum()) - expected) ** 2 / spread)

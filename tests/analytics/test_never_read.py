@@ -56,6 +56,12 @@ class TestShare:
         assert share(history(), [0.0] * 19 + [5000.0], located=800) == pytest.approx(low, abs=0.003)
         assert share(history(), [50.0] * 3) == share(history())
 
+    def test_a_gtin_of_which_much_is_not_found_yet_is_no_garbled_book(self) -> None:
+        """Nineteen GTINs miss one unit and one misses twelve: foreseen or not."""
+        missing, late = [1.0] * 19 + [12.0], [0.2] * 19 + [11.0]
+        belief = history().belief(waiting=0, located=800, now_us=2 * HOUR, missing=missing, late=late)
+        assert belief.mean > share(history(), missing, located=800) + 0.001
+
     def test_old_evidence_fades(self) -> None:
         found = ReadHistory()
         for _ in range(10_000):

@@ -5,14 +5,14 @@ is run once more over the landed business events, shelf rows and location rows, 
 
 `python -m tests.bench.stock --set tuning` (or `judging`) takes the days of `tests.bench.stock_days` instead: simulated
 and located the first time, which takes a minute or two each, and from then on only the inventory step is run. Days on
-which most tagged goods lie on scales are told a second time without those scales.
+which most tagged goods lie on scales are told a second time without those scales. `--folder` says where days are kept,
+`--markdown` prints the tables as `docs/accuracy.md` has them, and `--causes` prints what misses are due to.
 """
 
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
@@ -21,13 +21,15 @@ from rich.console import Console
 from analytics.evaluation.day_tables import stock_table
 from analytics.evaluation.stock import compare_stock, read_true_stock
 from analytics.schemas import INVENTORY
-from analytics.step import Arrived
 from analytics.steps.inventory import InventoryStep
-from devices.schemas import TIMESTAMP
 from devices.site.file import load_site
 from devices.site.model import Site
 from simulators.config import DayConfig
-from tests.bench.stock_days import SETS, TABLES, open_day
+from tests.bench.stock_causes import print_causes
+from tests.bench.stock_days import DEFAULT_FOLDER, SETS, TABLES, open_day
+from tests.bench.stock_instants import without_instants
+from tests.bench.stock_markdown import markdown, together_line
+from tests.bench.stock_replay import arrived_of, sorted_tables
 from tests.bench.stock_zones import untagged_held, zones_held
 
 
@@ -37,19 +39,29 @@ def main() -> None:
     parser.add_argument("days", nargs="*", type=Path)
     parser.add_argument("--again", action="store_true", help="run the inventory step again over the landed tables")
     parser.add_argument("--set", choices=sorted(SETS), help="days of tests.bench.stock_days")
+    parser.add_argument("--folder", type=Path, default=DEFAULT_FOLDER, help="where the days of a set are kept")
+    parser.add_argument("--markdown", action="store_true", help="print the tables of a set for docs/accuracy.md")
+    parser.add_argument("--causes", action="store_true", help="print what the misses of a set's days are due to")
     options = parser.parse_args()
-    if options.set is not None:
-        days = [(name, *_of_set(config)) for name, config in SETS[options.set].items()]
-        bare = [
-            (f"{name}, without", *_of_set(config, scales=False))
-            for name, config in SETS[options.set].items()
-            if config.shape.scale_share is not None
-        ]
-        for chosen in (days, bare):
-            _print([(name, rows, truth) for name, rows, truth, _ in chosen])
-            _print_further(chosen)
+    if options.set is None:
+        _print([(str(day), *_of_folder(day, again=options.again)) for day in options.days])
         return
-    _print([(str(day), *_of_folder(day, again=options.again)) for day in options.days])
+    configs = SETS[options.set]
+    if options.causes:
+        print_causes([(name, *open_day(config, options.folder)) for name, config in configs.items()])
+        return
+    days = [(name, *_of_set(config, options.folder)) for name, config in configs.items()]
+    weighed = {name: config for name, config in configs.items() if config.shape.scale_share is not None}
+    bare = [(f"{name}, without", *_of_set(config, options.folder, scales=False)) for name, config in weighed.items()]
+    if options.markdown:
+        seeds = {name: config.seed for name, config in configs.items()}
+        print(markdown([day for day in days if day[0] not in weighed], seeds))
+        print(markdown([day for day in days if day[0] in weighed] + bare, seeds))
+        print(together_line(days))
+        return
+    for chosen in (days, bare):
+        _print([(name, rows, truth) for name, rows, truth, _ in chosen])
+        _print_further(chosen)
 
 
 def _print_further(days: Sequence[tuple[str, pa.Table, pa.Table, Path]]) -> None:
@@ -61,6 +73,11 @@ def _print_further(days: Sequence[tuple[str, pa.Table, pa.Table, Path]]) -> None
         print(f"{name:34} {held}; GTINs without tags {_share(*pairs[1])}")
     both = [_share(sum(n for n, _ in found), sum(held for _, held in found)) for found in (zones, untagged)]
     print(f"{'together':34} zone rows {both[0]}, GTINs without tags {both[1]}")
+    scores = [compare_stock(without_instants(rows, day), truth) for _, rows, truth, day in days]
+    known = [score for score in scores if score is not None]
+    total = sum(score.rows for score in known)
+    held = _share(total, round(sum(score.held_share * score.rows for score in known)))
+    print(f"{'together':34} without the instants at which deliveries come in {held}")
 
 
 def _zone_width(rows: pa.Table) -> float:
@@ -73,9 +90,9 @@ def _share(rows: int, held: int) -> str:
     return f"{held / rows:6.1%} of {rows:5}" if rows else "     - of     0"
 
 
-def _of_set(config: DayConfig, *, scales: bool = True) -> tuple[pa.Table, pa.Table, Path]:
+def _of_set(config: DayConfig, folder: Path, *, scales: bool = True) -> tuple[pa.Table, pa.Table, Path]:
     """Return a day's rows, true stock and folder; on request as if no scales stood under tagged goods."""
-    day, tables = open_day(config)
+    day, tables = open_day(config, folder)
     if not scales:
         tagged = pc.is_in(tables["shelves"]["gtin"], pc.unique(tables["locations"]["gtin"]).drop_null())
         tables["shelves"] = tables["shelves"].filter(pc.invert(tagged))
@@ -100,28 +117,9 @@ def landed(day: Path, name: str) -> pa.Table:
 
 def run_again(site: Site, tables: Mapping[str, pa.Table]) -> pa.Table:
     """Return the rows of the inventory step over a day's tables, taken as one chunk."""
-    event_time = {"business_events": "event_time", "shelves": "from_time", "locations": "as_of_time"}
-    orders = {name: [(event_time[name], "ascending")] for name in tables}
-    orders["locations"] += [("epc_hex", "ascending"), ("revision", "descending")]
-    tables = {name: table.sort_by(orders[name]) for name, table in tables.items()}
     step = InventoryStep()
-    _, outputs = step.step(step.initial(site), _arrived(site.id, tables), site)
+    _, outputs = step.step(step.initial(site), arrived_of(site.id, sorted_tables(tables)), site)
     return outputs.get("inventory", INVENTORY.empty_table())
-
-
-def _arrived(site: str, tables: Mapping[str, pa.Table]) -> Arrived:
-    business = tables["business_events"].combine_chunks().to_batches()
-    times = tables["business_events"]["event_time"].cast(TIMESTAMP).cast(pa.int64()).to_numpy()
-    latest = tables["locations"]["as_of_time"].cast(TIMESTAMP).cast(pa.int64()).to_numpy()
-    return Arrived(
-        site=site,
-        edge_id="again",
-        batches={"business_events": business[0]} if business else {},
-        effective_us={"business_events": times},
-        watermark_us=int(max(np.max(times, initial=0), np.max(latest, initial=0))),
-        previous_watermark_us=0,
-        derived={name: tables[name] for name in ("shelves", "locations")},
-    )
 
 
 if __name__ == "__main__":

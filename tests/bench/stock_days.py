@@ -26,6 +26,7 @@ DEFAULT_FOLDER = REPOSITORY / ".cache" / "stock"
 TABLES = ("business_events", "shelves", "locations")
 """What the inventory step reads."""
 _HARD = {"radio": {"sensitivity_dbm": -12.0, "link_spread_db": 3.5}}
+_HARDER = {"radio": {"sensitivity_dbm": -12.5, "link_spread_db": 4.0}}
 _Changes = Mapping[str, Any]
 
 
@@ -62,8 +63,21 @@ TUNING: Mapping[str, DayConfig] = {
     "hard-24": _day("tuning/hard-24", 114, 1.5, mean_read_interval_s=8.0),
     "all on scales": _day("demo", 115, 3.0, dead_tag_share=0.03, shape={"scale_share": 1.0}),
     "hard to read, on scales": _day("demo", 117, 2.0, dead_tag_share=0.01, shape={"scale_share": 1.0}, **_HARD),
+    "small, six deliveries": _day("demo", 121, 3.0, items=550, deliveries=6, delivered_share=0.5, dead_tag_share=0.015),
+    "harder to read": _day("demo", 122, 3.0, dead_tag_share=0.012, **_HARDER),
+    "exponent 3.1": _day("demo", 123, 3.0, propagation={"exponent": 3.1}),
+    "dead tags": _day("demo", 124, 3.0, dead_tag_share=0.025),
+    "small, eight deliveries": _day(
+        "demo", 125, 2.5, items=700, deliveries=8, delivered_share=0.6, dead_tag_share=0.008
+    ),
+    "exponent 2.9, dead tags": _day("demo", 126, 3.0, propagation={"exponent": 2.9}, dead_tag_share=0.02),
+    "hard, in deep shadows": _day(
+        "demo", 127, 3.0, radio={"sensitivity_dbm": -13.0, "link_spread_db": 4.0}, propagation={"shadow_db": 4.5}
+    ),
+    "small, five deliveries": _day("demo", 128, 3.0, items=450, deliveries=5, delivered_share=0.4, dead_tag_share=0.02),
+    "hard, dead tags": _day("demo", 129, 3.0, dead_tag_share=0.03, radio={"sensitivity_dbm": -14.0}),
 }
-"""To develop and tune on."""
+"""To develop and tune on: since version 5 of the state, more of the kinds of day on which version 4 fell short."""
 
 JUDGING: Mapping[str, DayConfig] = {
     "demo": _day("demo", 201, 3.0),
