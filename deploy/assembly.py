@@ -7,7 +7,8 @@ import msgspec
 from analytics.data_directory import DataDirectory
 from analytics.journal import Journal, JournalError
 from analytics.lake import Lake
-from analytics.runner import Runner, RunnerConfig
+from analytics.runner import Runner
+from analytics.runner_parts import RunnerConfig
 from analytics.schemas import TABLES
 from analytics.source import RecordSource
 from deploy.connections import KafkaAccess

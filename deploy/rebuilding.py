@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from analytics.data_directory import DataDirectory
 from analytics.journal import Through
-from analytics.runner import RunnerConfig
+from analytics.runner_parts import RunnerConfig
 from analytics.source import RecordSource
 from deploy.assembly import open_runner, open_source
 from deploy.connections import KafkaAccess

@@ -11,7 +11,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from analytics.data_directory import DataDirectory
 from analytics.journal import Through
-from analytics.runner import Runner, RunnerConfig
+from analytics.runner import Runner
+from analytics.runner_parts import RunnerConfig
 from deploy.assembly import open_runner
 from deploy.bridging import forwarding
 from deploy.connections import KafkaAccess

@@ -35,7 +35,8 @@ from ingest.log_keeper import LogKeeper
 from ingest.mqtt_client import SessionConfig, new_client
 from ingest.mqtt_loss import NEEDS_A_PERSON, ConnectionLoss
 from ingest.mqtt_packets import Delivery
-from ingest.mqtt_session import MqttSession, Wire
+from ingest.mqtt_session import MqttSession
+from ingest.mqtt_wire import Wire
 from ingest.session_note import SessionNote
 from ingest.window import HoldReason, IdleClock, Window
 

@@ -19,7 +19,7 @@ fragments, which have a header `fragment` (`1/3`, `2/3`, `3/3`) and follow each 
 """
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -30,6 +30,7 @@ from devices.chunk import Chunk, ClockMark
 from devices.schemas import SCHEMA_VERSION, STREAMS
 from ingest.json_rows import decode_rows, encode_rows
 from ingest.kafka_errors import KafkaRecordError, KafkaRecordVersionError
+from ingest.kafka_values import arrow_rows, arrow_values, fragment_of, fragments, whole_values
 from ingest.row_checks import check_rows, check_time
 
 PROGRESS_TOPIC = "edge_progress"
@@ -45,9 +46,7 @@ RECORD_BYTES_LIMIT = 900_000
 """Bytes of a record's value: below the 1,000,000 that producers and 1,048,588 that brokers take by default, with
 room for key, headers and framing."""
 
-_ARROW_SLACK = 1.05  # an Arrow stream has 3 kB of schema and pads each buffer: some per cent of a batch worth cutting
 _RANGE_LIMIT = 2**63  # edge offsets are 64-bit integers
-_FRAGMENTS_LIMIT = 10_000  # 9 GB at the default limit: no payload of MQTT (256 MB) comes near
 
 
 class ChunkId(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -185,9 +184,9 @@ def encode_chunk(chunk: Chunk, *, session: str, record_bytes_limit: int = RECORD
     for stream, batch in chunk.batches.items():
         if not batch.num_rows:
             continue
-        values = _arrow_values(batch, record_bytes_limit) if stream in ARROW_STREAMS else encode_rows(batch)
+        values = arrow_values(batch, record_bytes_limit) if stream in ARROW_STREAMS else encode_rows(batch)
         for value in values:
-            for part, fragment in _fragments(value, record_bytes_limit):
+            for part, fragment in fragments(value, record_bytes_limit):
                 records.append(KafkaRecord(topic=stream, key=key, value=part, headers=headers + fragment))
     rows = {stream: batch.num_rows for stream, batch in chunk.batches.items() if batch.num_rows}
     return EncodedChunk(chunk=chunk_id, pieces=tuple(records), rows=rows, clock=chunk.clock)
@@ -222,7 +221,7 @@ def decode_piece(value: bytes | None, headers: Sequence[tuple[str, bytes]] | Non
             first_offset=int(found["first_offset"]),
             last_offset=int(found["last_offset"]),
         )
-        piece = Piece(chunk=chunk, value=value or b"", fragment=None if fragment is None else _fragment(fragment))
+        piece = Piece(chunk=chunk, value=value or b"", fragment=None if fragment is None else fragment_of(fragment))
     except KeyError as error:
         raise KafkaRecordError(f"the record has no header {error}") from error
     except (ValueError, AttributeError, TypeError) as error:
@@ -301,8 +300,8 @@ def decode_pieces(stream: str, pieces: Sequence[Piece]) -> pa.RecordBatch:
     Raises:
         KafkaRecordError: One of them cannot be decoded, or a fragment is missing.
     """
-    values = list(_whole_values(pieces))
-    return _arrow_rows(stream, values) if stream in ARROW_STREAMS else decode_rows(stream, values)
+    values = list(whole_values([(piece.value, piece.fragment) for piece in pieces]))
+    return arrow_rows(stream, values) if stream in ARROW_STREAMS else decode_rows(stream, values)
 
 
 class _Version(msgspec.Struct, gc=False):
@@ -323,77 +322,6 @@ def _headers(chunk: ChunkId) -> tuple[tuple[str, bytes], ...]:
         ("session", chunk.session.encode()),
         *site,
     )
-
-
-def _arrow_values(batch: pa.RecordBatch, record_bytes_limit: int) -> Iterator[bytes]:
-    """Yield Arrow streams of a batch's rows, each within the limit unless it is of a single row."""
-    parts = -(-int(batch.nbytes * _ARROW_SLACK) // record_bytes_limit)
-    if parts <= 1 or batch.num_rows <= 1:
-        value = _arrow_stream(batch)
-        if len(value) <= record_bytes_limit or batch.num_rows <= 1:
-            yield value
-            return
-        parts = 2  # a small limit, of which the schema takes much
-    rows = -(-batch.num_rows // parts)
-    for start in range(0, batch.num_rows, rows):
-        yield from _arrow_values(batch.slice(start, rows), record_bytes_limit)
-
-
-def _arrow_stream(batch: pa.RecordBatch) -> bytes:
-    schema = batch.schema.with_metadata({"schema_version": str(SCHEMA_VERSION)})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, schema) as writer:
-        writer.write_batch(batch.replace_schema_metadata(schema.metadata))
-    written: bytes = sink.getvalue().to_pybytes()
-    return written
-
-
-def _arrow_rows(stream: str, values: Sequence[bytes]) -> pa.RecordBatch:
-    schema = STREAMS[stream]
-    batches = []
-    try:
-        for value in values:
-            with pa.ipc.open_stream(value) as reader:
-                if not reader.schema.equals(schema, check_metadata=False):
-                    raise KafkaRecordError(f"a batch on {stream} has another schema: {reader.schema}")
-                for batch in reader:
-                    batch.validate(full=True)
-                    batches.append(batch.replace_schema_metadata(None))
-        return pa.concat_batches(batches) if batches else pa.RecordBatch.from_pylist([], schema=schema)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise KafkaRecordError(f"a batch on {stream} cannot be decoded: {error}") from error
-
-
-def _fragments(value: bytes, record_bytes_limit: int) -> Iterator[tuple[bytes, tuple[tuple[str, bytes], ...]]]:
-    if len(value) <= record_bytes_limit:
-        yield value, ()
-        return
-    count = -(-len(value) // record_bytes_limit)
-    for number in range(count):
-        part = value[number * record_bytes_limit : (number + 1) * record_bytes_limit]
-        yield part, (("fragment", b"%d/%d" % (number + 1, count)),)
-
-
-def _fragment(header: bytes) -> tuple[int, int]:
-    number, _, count = header.partition(b"/")
-    found = int(number), int(count)
-    if not 1 <= found[0] <= found[1] <= _FRAGMENTS_LIMIT:
-        raise ValueError(f"fragment {found[0]} of {found[1]}")
-    return found
-
-
-def _whole_values(pieces: Sequence[Piece]) -> Iterator[bytes]:
-    parts: list[bytes] = []
-    for piece in pieces:
-        number, count = piece.fragment or (1, 1)
-        parts.append(piece.value)
-        if number != len(parts):
-            raise KafkaRecordError(f"fragment {number} of {count} stands where {len(parts)} belongs")
-        if number == count:
-            yield parts[0] if count == 1 else b"".join(parts)
-            parts = []
-    if parts:
-        raise KafkaRecordError(f"{len(parts)} fragments are not followed by the rest of their value")
 
 
 def _check_version(version: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analytics.landing_report import LOSSES, LandingReport
-from analytics.runner import RunnerStats
+from analytics.runner_parts import RunnerStats
 from analytics.schemas import TABLES
 from deploy.telemetry.consumer_lag import tell_lag
 from deploy.telemetry.monitoring import Look

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from analytics.journal import Journal, Through
 from analytics.lake import Lake
 from analytics.query import ask, connect
-from analytics.runner import Runner, RunnerConfig
+from analytics.runner import Runner
+from analytics.runner_parts import RunnerConfig
 from devices.chunk import Chunk
 from devices.errors import LakeError, Recovery, TagtideError
 from devices.events import Event

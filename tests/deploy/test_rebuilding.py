@@ -8,7 +8,7 @@ import pytest
 
 from analytics.data_directory import DataDirectory
 from analytics.query import ask, connect
-from analytics.runner import RunnerConfig
+from analytics.runner_parts import RunnerConfig
 from analytics.schemas import TABLES
 from deploy.assembly import open_runner
 from deploy.rebuilding import RebuildJob

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from analytics.pipeline import SitePipeline
-from analytics.runner import Runner, RunnerConfig
+from analytics.runner import Runner
+from analytics.runner_parts import RunnerConfig
 from analytics.source import RecordSource
 from devices.bridge_record import BRIDGE_TOPIC
 from devices.bulk import TopicDirectory, decode_publications

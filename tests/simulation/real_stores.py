@@ -18,7 +18,8 @@ from deltalake import DeltaTable
 from analytics.journal import EpochPlan, Journal
 from analytics.lake import Lake
 from analytics.pipeline import SitePipeline
-from analytics.runner import Runner, RunnerConfig
+from analytics.runner import Runner
+from analytics.runner_parts import RunnerConfig
 from devices.bulk import decode_publications
 from devices.publication import Publication
 from ingest.edge_log import FILE_NAME, EdgeLog

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from analytics.data_directory import DataDirectory
-from analytics.runner import RunnerStats
+from analytics.runner_parts import RunnerStats
 from deploy.telemetry.bridge_figures import (
     READERS_MAX,
     SOURCES_MAX,
