@@ -18,7 +18,7 @@ Items that no pass could hear - dead tags, goods without tags, another room - ar
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +63,8 @@ class Total:
     """Probability that an item which is there is heard in none of the passes."""
     chances: tuple[tuple[float, Chances], ...] = ()
     """What each spread says of the chances of being heard, items' z by passes, with its weight."""
+    unheard: Mass = field(default_factory=lambda: np.ones(1))
+    """Distribution of the number of items that are there and were heard in no pass: 0, 1, ..."""
 
     def missed_by(self, passes: Sequence[int], *, heard_by: int | None = None) -> float:
         """Return the probability that an item which is there is heard by none of some passes.
@@ -81,6 +83,23 @@ class Total:
             missed += weight * float(given @ np.prod(1.0 - chance[:, list(passes)], axis=1))
             known += weight * float(given.sum())
         return missed / known
+
+    def found_after(self, passes: Sequence[int], *, heard_by: int | None = None) -> float:
+        """Return the probability that one more pass hears an item that is there and that all of some passes missed.
+
+        Args:
+            passes: Their numbers; the further one is as good as these on average.
+            heard_by: A pass that did hear the item, where there is one.
+        """
+        if not self.chances:
+            return self.recalls[-1]
+        found = known = 0.0
+        for weight, chance in self.chances:
+            given = _Z_WEIGHT if heard_by is None else _Z_WEIGHT * chance[:, heard_by]
+            missed = given * np.prod(1.0 - chance[:, list(passes)], axis=1)
+            found += weight * float(missed @ chance[:, list(passes)].mean(axis=1))
+            known += weight * float(missed.sum())
+        return found / known
 
 
 def total_of_passes(histories: Histories) -> Total:
@@ -106,7 +125,7 @@ def total_of_passes(histories: Histories) -> Total:
     weight /= weight.sum()
     mass = _mixed([_counts(fit.unseen, fit.variance) for fit in fits], weight)
     unseen = float(np.arange(len(mass)) @ mass)
-    low, high = _central(mass)
+    low, high = central(mass)
     by_pass = items @ heard
     return Total(
         seen=seen,
@@ -117,6 +136,7 @@ def total_of_passes(histories: Histories) -> Total:
         further=float(weight @ [fit.further for fit in fits]),
         missed_by_all=float(weight @ [fit.missed for fit in fits]),
         chances=tuple((share, fit.chance) for share, fit in zip(weight.tolist(), fits, strict=True)),
+        unheard=mass,
     )
 
 
@@ -136,7 +156,8 @@ def total_of_reads(reads_of_item: Sequence[int], weights: Sequence[float] | None
         unseen += f3 / (4.0 * f4) * max(0.0, f1 - f2 * f3 / (2.0 * f4))
     ratio = f1 / (f2 + 1.0)
     variance = unseen + (f2 + 1.0) * (ratio**4 / 4.0 + ratio**3)
-    low, high = _central(_counts(unseen, variance))
+    mass = _counts(unseen, variance)
+    low, high = central(mass)
     total = seen + unseen
     missed = unseen / total if total > 0 else 0.0
     recall = seen / total if total > 0 else 0.0
@@ -148,6 +169,7 @@ def total_of_reads(reads_of_item: Sequence[int], weights: Sequence[float] | None
         recalls=(recall,),
         further=unseen * recall,
         missed_by_all=missed,
+        unheard=mass,
     )
 
 
@@ -236,7 +258,7 @@ def _mixed(masses: Sequence[Mass], weight: npt.NDArray[np.float64]) -> Mass:
     return mixed
 
 
-def _central(mass: Mass) -> tuple[int, int]:
-    """Return the ends of the interval with as much below as above."""
+def central(mass: Mass) -> tuple[int, int]:
+    """Return the ends of the 90 % interval of a distribution of 0, 1, ..., with as much below as above."""
     total, tail = np.cumsum(mass), (1.0 - INTERVAL_PROBABILITY) / 2.0
     return int(np.searchsorted(total, tail)), int(np.searchsorted(total, 1.0 - tail))

@@ -1,7 +1,9 @@
 """How well counting passes say what is there and what is missing, beside where everything was.
 
-An item is *there* for a pass if it is truly in a zone where the pass has been, at the pass's end. A pass has been in a
-zone if it heard at least `COVERED_SHARE` of what was truly there. Items that nothing can read are not in the truth.
+An item is *there* for a pass if it is truly in zones where the pass has been, when it begins and when it ends: what
+is delivered meanwhile is not there to be heard. Where it has been follows from what it heard of what was truly in
+each zone from its begin to its end, as the step decides it from where items are located
+(`analytics.counting.tally.covered`). Items that nothing can read are not in the truth.
 
 * true recall: items heard that are there / items that are there; beside it, the recall that the pass says;
 * totals held: passes whose interval of the total, ends included, holds the number of items that are there / passes;
@@ -19,7 +21,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from analytics.counting.tally import COVERED_SHARE
+from analytics.counting.tally import covered
 from analytics.evaluation.confidence import ConfidenceBin, confidence_bins, confidence_error
 
 GONE_EDGES = (0.0, 0.05, 0.3, 0.7, 0.9, 0.97, 1.0)
@@ -89,14 +91,33 @@ def compare_counts(counts: pa.Table, counted: pa.Table, truth: pa.Table) -> Coun
     for item in items:
         if item["heard"]:
             heard.setdefault(item["pass"], set()).add(item["epc_hex"])
-    names = ("pass", "passes", "gtin", "recall", "estimate", "estimate_low", "estimate_high", "further_quantity")
+    names = (
+        "pass",
+        "passes",
+        "from_time",
+        "gtin",
+        "recall",
+        "estimate",
+        "estimate_low",
+        "estimate_high",
+        "further_quantity",
+    )
+    place = counts.schema.get_field_index("from_time")
+    counts = counts.set_column(place, "from_time", counts["from_time"].cast(pa.int64()))
     rows = [row for row in _rows(counts, names, "until_time") if row["gtin"] is None]
-    gone = [
+    gone = gone_items(counted, truth)
+    return CountScore(passes=tuple(_passes(rows, heard, where)), missing=confidence_bins(gone, GONE_EDGES))
+
+
+def gone_items(counted: pa.Table, truth: pa.Table) -> list[tuple[float, bool]]:
+    """Return, for each item expected and not heard, the probability that it is gone as said, and whether it is."""
+    where = _Where(truth)
+    items = _rows(counted, ("epc_hex", "heard", "missing_probability"), "as_of_time")
+    return [
         (item["missing_probability"], where.zone(item["epc_hex"], item["as_of_time"]) is None)
         for item in items
         if not item["heard"]
     ]
-    return CountScore(passes=tuple(_passes(rows, heard, where)), missing=confidence_bins(gone, GONE_EDGES))
 
 
 class _Where:
@@ -114,18 +135,20 @@ class _Where:
         stays = self._stays.get(epc, [])
         return next((zone for from_us, until_us, zone in stays if from_us <= at_us < until_us), None)
 
-    def there(self, heard: set[str], at_us: int) -> set[str]:
+    def there(self, heard: set[str], from_us: int, until_us: int) -> set[str]:
         """Return the items that are in zones where a pass has been that heard some items."""
-        zones = {epc: zone for epc in self._stays if (zone := self.zone(epc, at_us)) is not None}
-        all_of, heard_of = Counter(zones.values()), Counter(zone for epc, zone in zones.items() if epc in heard)
-        return {epc for epc, zone in zones.items() if heard_of[zone] >= COVERED_SHARE * all_of[zone]}
+        zones = {epc: zone for epc in self._stays if (zone := self.zone(epc, until_us)) is not None}
+        all_the_time = {epc: zone for epc, zone in zones.items() if self.zone(epc, from_us) == zone}
+        found = Counter(zone for epc, zone in all_the_time.items() if epc in heard)
+        been = covered(Counter(all_the_time.values()), found)
+        return {epc for epc, zone in zones.items() if zone in been and self.zone(epc, from_us) in been}
 
 
 def _passes(rows: list[_Row], heard: Mapping[str, set[str]], where: _Where) -> Iterable[PassScore]:
     before: set[str] = set()
     for row, following in itertools.zip_longest(rows, rows[1:]):
         mine = heard.get(row["pass"], set())
-        there = where.there(mine, row["until_time"])
+        there = where.there(mine, row["from_time"], row["until_time"])
         before = mine if row["passes"] == 1 else before | mine
         goes_on = following is not None and following["passes"] > 1
         yield PassScore(

@@ -9,25 +9,40 @@ open  --no read of it for `GAP_US`, or open for `LONGEST_US`->  closed  (rows of
 
 Passes of a site that begin within `COUNT_GAP_US` of the end of the one before belong to one *count*. What should be
 there is what the location step tells - items located, and those that fell silent within a day - and what earlier counts
-heard, less what was sold by EPC. What follows from a pass is in `analytics.counting.tally`.
+heard, less what was sold by EPC. A stay is closed minutes after its item was last heard, and a pass takes no longer:
+whether an item is there still is told by `analytics.counting.hearing` from the reads themselves. What follows from a
+pass is in `analytics.counting.tally`.
 
 Events are taken in the order of their times, so that chunks change nothing: location rows at their `as_of_time`, sales
 and reads at their effective time.
 """
 
-from typing import Any
+from collections import Counter
+from dataclasses import dataclass, field
 
 import msgspec
 
-from analytics import on_hand
+from analytics.counting.hearing import Hearing, Presence, Ways
 from analytics.counting.recapture import PASSES_LIMIT
-from analytics.counting.tally import Expected, Heard, Tally, tally
-from analytics.schemas import COUNTED, COUNTS, OUTSIDE
+from analytics.counting.tally import Expected, Heard, tally
 from analytics.step import Arrived, Outputs
-from analytics.steps.derived import table_of
+from analytics.steps.counts_events import (
+    BEYOND,
+    BUSINESS,
+    LOCATION,
+    OPENS,
+    RESTATED,
+    SILENT,
+    SOLD,
+    Event,
+    FixedReads,
+    business_events,
+    location_events,
+    reads,
+)
+from analytics.steps.counts_rows import CountRows, Pass
 from analytics.steps.identity import identify
 from analytics.steps.state_bytes import StateVersionError
-from devices.observations import BusinessEventKind
 from devices.site.model import Site
 
 GAP_US = 2 * 60 * 1_000_000
@@ -40,28 +55,20 @@ SILENT_KEPT_US = 24 * 3600 * 1_000_000
 """Items that fell silent are expected for this long."""
 HEARD_KEPT_US = 45 * 24 * 3600 * 1_000_000
 """Items that only handhelds have heard are expected for this long: counts come monthly."""
-_LOCATED, _SILENT, _HEARD = range(3)
-_LOCATION, _BUSINESS, _READ = range(3)
-_MOVED = 2
-_ENDS = {None: 1, OUTSIDE: 3}
-"""What the weight of a location row's event says of one that closes a stay, by `left_for`; else `_MOVED`."""
-_GONE = (BusinessEventKind.SALE, BusinessEventKind.TRANSFER_OUT)
-_BACK = (BusinessEventKind.RETURN, BusinessEventKind.TRANSFER_IN)
-_VERSION = 1
-
-
-class _Event(msgspec.Struct, array_like=True, frozen=True):
-    """Something that waits for the watermark."""
-
-    time_us: int
-    kind: int
-    what: str
-    """Reader of a read, kind of a business event, zone of a location row."""
-    epc: str
-    weight: int
-    """Air reads; for a location row, 0 where it opens a stay, 1 where it closes one, 2 where that leads to another."""
-    at_us: int
-    """When it was heard: until when, for a row that closes a stay."""
+MINUTE_US = 60 * 1_000_000
+"""How exact it is when items are taken to have moved."""
+HAZARD_PRIOR_S = 360_000.0
+"""A hundred hours: so many item-seconds, with one departure, are believed of a site, and as many like the site's own of
+each of its zones."""
+LOST_PRIOR = 0.2
+"""Share of silent items that are there, as believed with the weight of one item before a pass has found any."""
+ZONE_SILENT = 4.0
+"""So many silent items like those of the whole site are believed of each zone."""
+_SURE = Presence(now=1.0, after=0.0, before=0.0)
+_LOCATED_THERE = Presence(now=0.995, after=0.0, before=0.005)
+_SILENT_THERE = Presence(now=0.75, after=0.0, before=0.25)
+_LOCATED_STATE, _SILENT_STATE, _HEARD_STATE = range(3)
+_VERSION = 2
 
 
 class _Known(msgspec.Struct, array_like=True):
@@ -72,29 +79,54 @@ class _Known(msgspec.Struct, array_like=True):
     from_us: int
     """Since when it is known to be on the site without a break."""
     heard_us: int
+    moved_us: int = 0
+    """Since when it is in its zone."""
+    came_from: str = ""
+    """The zone where it was before."""
+    confidence: float = 1.0
+    """How sure it is that it is in its zone."""
 
 
-class _Pass(msgspec.Struct):
-    """One pass."""
-
-    reader: str
-    from_us: int
-    until_us: int
-    reads: dict[str, int] = {}
-
-
-class CountsState(msgspec.Struct, kw_only=True):
-    """Everything that the counts step remembers of a site."""
+class _Kept(msgspec.Struct, kw_only=True):
+    """What is plain in the state."""
 
     version: int = _VERSION
+    began_us: int = 0
+    """Time of the first event of all."""
     known: dict[str, _Known] = {}
     """Items on the site, by EPC."""
-    open: dict[str, _Pass] = {}
+    open: dict[str, Pass] = {}
     """Passes that go on, by reader."""
-    closed: list[_Pass] = []
+    closed: list[Pass] = []
     """Passes of the present count, oldest first."""
-    pending: list[_Event] = []
+    pending: list[Event] = []
     """Events that wait for the watermark, in arrival order."""
+    sold: dict[str, int] = {}
+    """When items were sold that passes which go on had heard before."""
+    moved: list[str] = []
+    """Items that have moved in the present minute."""
+    minute: int = 0
+    """The present minute, of event time."""
+
+
+class _Packed(msgspec.Struct, array_like=True):
+    """A state as bytes."""
+
+    kept: _Kept
+    hearing: bytes
+    waiting: tuple[list[int], list[str], list[str]]
+
+
+@dataclass(slots=True)
+class CountsState:
+    """Everything that the counts step remembers of a site."""
+
+    kept: _Kept = field(default_factory=_Kept)
+    """Items, passes, and events that wait."""
+    hearing: Hearing = field(default_factory=Hearing)
+    """How fixed readers hear each item."""
+    waiting: FixedReads = field(default_factory=FixedReads)
+    """Their reads that wait for the watermark."""
 
 
 class CountsStep:
@@ -111,66 +143,38 @@ class CountsStep:
         mobile = frozenset(reader.id for reader in site.readers if reader.mobile)
         if not mobile:
             return state, {}
-        state.pending += [*_locations(arrived), *_business(arrived), *_reads(arrived, mobile)]
-        due = [event for event in state.pending if event.time_us <= arrived.watermark_us]
-        state.pending = [event for event in state.pending if event.time_us > arrived.watermark_us]
+        kept = state.kept
+        of_handhelds, of_fixed = reads(arrived, mobile)
+        state.waiting.add(of_fixed)
+        kept.pending += [*location_events(arrived), *business_events(arrived), *of_handhelds]
+        due = [event for event in kept.pending if event.time_us <= arrived.watermark_us]
+        kept.pending = [event for event in kept.pending if event.time_us > arrived.watermark_us]
         due.sort(key=lambda event: (event.time_us, event.kind))
         work = _Work(state, site.id)
         for event in due:
             work.close_passes(event.time_us - 1)
             work.take(event)
         work.close_passes(arrived.watermark_us)
-        return state, work.outputs()
+        work.pass_minute(arrived.watermark_us)
+        work.listen(arrived.watermark_us)
+        return state, work.rows.tables()
 
     def dump(self, state: CountsState) -> bytes:
         """Turn a state to bytes."""
-        return msgspec.msgpack.encode(state, order="sorted")
+        waiting = (state.waiting.time_us.tolist(), state.waiting.epc, state.waiting.reader)
+        return msgspec.msgpack.encode(_Packed(state.kept, state.hearing.dump(), waiting), order="sorted")
 
     def load(self, blob: bytes, site: Site) -> CountsState:  # noqa: ARG002 - the interface of a step
         """Turn bytes back to a state."""
-        state = msgspec.msgpack.decode(blob, type=CountsState)
-        if state.version != _VERSION:
-            raise StateVersionError(f"counts state is of version {state.version}, expected {_VERSION}")
-        return state
-
-
-def _locations(arrived: Arrived) -> list[_Event]:
-    table = arrived.derived.get("locations")
-    if table is None:
-        return []
-    times = [table[name].cast("int64").to_pylist() for name in ("as_of_time", "from_time", "until_time")]
-    columns = [table[name].to_pylist() for name in ("epc_hex", "zone", "revision", "left_for")]
-    return [
-        _Event(as_of_us, _LOCATION, zone, epc, 0 if until_us is None else _ENDS.get(left, _MOVED), until_us or from_us)
-        for as_of_us, from_us, until_us, epc, zone, revision, left in zip(*times, *columns, strict=True)
-        if revision == 0 or until_us is not None
-    ]
-
-
-def _business(arrived: Arrived) -> list[_Event]:
-    batch = arrived.batches.get("business_events")
-    if batch is None or batch.num_rows == 0:
-        return []
-    times = arrived.effective_us["business_events"].tolist()
-    columns = [batch[name].to_pylist() for name in ("event", "epc_hex")]
-    return [
-        _Event(time_us, _BUSINESS, what, epc, 0, time_us)
-        for time_us, what, epc in zip(times, *columns, strict=True)
-        if epc is not None and what in (*_GONE, *_BACK)
-    ]
-
-
-def _reads(arrived: Arrived, mobile: frozenset[str]) -> list[_Event]:
-    batch = arrived.batches.get("reads")
-    if batch is None or batch.num_rows == 0:
-        return []
-    times = arrived.effective_us["reads"].tolist()
-    columns = [batch[name].to_pylist() for name in ("reader", "epc_hex", "read_count")]
-    return [
-        _Event(time_us, _READ, reader, epc, max(1, count or 1), time_us)
-        for time_us, reader, epc, count in zip(times, *columns, strict=True)
-        if reader in mobile
-    ]
+        try:
+            packed = msgspec.msgpack.decode(blob, type=_Packed)
+        except msgspec.ValidationError as error:  # version 1 was no array
+            raise StateVersionError(f"counts state is of another version than {_VERSION}") from error
+        if packed.kept.version != _VERSION:
+            raise StateVersionError(f"counts state is of version {packed.kept.version}, expected {_VERSION}")
+        waiting = FixedReads()
+        waiting.add(FixedReads(*packed.waiting))  # type: ignore[arg-type]  # numbers become an array
+        return CountsState(packed.kept, Hearing.load(packed.hearing), waiting)
 
 
 class _Work:
@@ -178,158 +182,164 @@ class _Work:
 
     def __init__(self, state: CountsState, site: str) -> None:
         self._state = state
-        self._site = site
-        self._counts: list[dict[str, Any]] = []
-        self._counted: list[dict[str, Any]] = []
+        self._kept = state.kept
+        self.rows = CountRows(site)
 
-    def outputs(self) -> Outputs:
-        """Return the rows as tables."""
-        tables = {"counts": (self._counts, COUNTS), "counted": (self._counted, COUNTED)}
-        return {name: table_of(rows, schema) for name, (rows, schema) in tables.items() if rows}
-
-    def take(self, event: _Event) -> None:
+    def take(self, event: Event) -> None:
         """Take in one event."""
-        state, epc = self._state, event.epc
-        known = state.known.get(epc)
-        if event.kind == _BUSINESS:
-            if event.what in _GONE:
-                state.known.pop(epc, None)
-        elif event.kind == _LOCATION:
-            from_us = event.at_us if known is None else known.from_us
-            how = _SILENT if event.weight == 1 else _LOCATED
-            if event.weight == _ENDS[OUTSIDE]:
-                state.known.pop(epc, None)
-            elif event.weight == 0 or known is not None:  # a stay that closes of an item that was sold is no news
-                state.known[epc] = _Known(event.what, how, from_us, max(event.at_us, known.heard_us if known else 0))
+        self.pass_minute(event.time_us)
+        kept = self._kept
+        kept.began_us = kept.began_us or event.time_us
+        if event.kind == BUSINESS:
+            if event.what in SOLD:
+                kept.known.pop(event.epc, None)
+                if any(event.epc in one.reads for one in kept.open.values()):
+                    kept.sold[event.epc] = event.time_us
+        elif event.kind == LOCATION:
+            self._locate(event)
         else:
-            one = state.open.setdefault(event.what, _Pass(event.what, event.time_us, event.time_us, {}))
-            one.until_us = event.time_us
-            one.reads[epc] = one.reads.get(epc, 0) + event.weight
+            one = kept.open.get(event.what) or self._open(event)
+            one.until_us = one.last_us[event.epc] = event.time_us
+            one.reads[event.epc] = one.reads.get(event.epc, 0) + event.weight
+
+    def _open(self, event: Event) -> Pass:
+        zone_of = {epc: item.zone for epc, item in self._kept.known.items()}
+        one = self._kept.open[event.what] = Pass(event.what, event.time_us, event.time_us, {}, {}, zone_of)
+        return one
+
+    def pass_minute(self, time_us: int) -> None:
+        """Let the minute of a time begin: what has moved in the last one is heard otherwise from then on."""
+        kept, minute = self._kept, time_us // MINUTE_US
+        if minute > kept.minute and kept.moved:
+            self.listen((kept.minute + 1) * MINUTE_US - 1)
+            self._state.hearing.move(kept.moved)
+            kept.moved = []
+        kept.minute = minute
+
+    def listen(self, until_us: int) -> None:
+        """Take in what fixed readers have read until a time."""
+        due = self._state.waiting.take_until(until_us)
+        self._state.hearing.take(due.time_us, due.epc, due.reader)
 
     def close_passes(self, now_us: int) -> None:
         """Close the passes that are over by a time, in the order in which they end."""
-        ends = {
-            reader: min(one.until_us + GAP_US, one.from_us + LONGEST_US) for reader, one in self._state.open.items()
-        }
+        ends = {reader: min(one.until_us + GAP_US, one.from_us + LONGEST_US) for reader, one in self._kept.open.items()}
         for reader in sorted(ends, key=lambda reader: (ends[reader], reader)):
             if ends[reader] <= now_us:
-                self._close(self._state.open.pop(reader), ends[reader])
+                self.pass_minute(ends[reader])
+                self.listen(ends[reader])
+                self._close(self._kept.open.pop(reader), ends[reader])
 
-    def _close(self, one: _Pass, as_of_us: int) -> None:
-        state = self._state
-        if state.closed and one.from_us > state.closed[-1].until_us + COUNT_GAP_US:
-            state.closed = []
-        state.closed = [*state.closed, one][-PASSES_LIMIT:]
-        expected = {
-            epc: item for epc, item in self._expected(as_of_us).items() if state.known[epc].from_us <= one.from_us
-        }
-        found = tally([_heard(earlier) for earlier in state.closed], expected)
-        name = f"{one.reader}-{one.from_us // 1_000_000}"
-        self._write_counts(one, name, found, as_of_us, expected)
-        self._write_counted(one, name, found, as_of_us, expected)
+    def _locate(self, event: Event) -> None:
+        known = self._kept.known.get(event.epc)
+        if event.weight == BEYOND:
+            self._kept.known.pop(event.epc, None)
+        elif known is None:
+            if event.weight == OPENS:  # a stay that closes of an item that was sold is no news
+                at_us = event.at_us
+                self._kept.known[event.epc] = _Known(
+                    event.what, _LOCATED_STATE, at_us, at_us, at_us, "", event.confidence
+                )
+        elif event.weight == RESTATED:
+            known.confidence = event.confidence
+        else:
+            known.state = _SILENT_STATE if event.weight == SILENT else _LOCATED_STATE
+            known.heard_us = max(event.at_us, known.heard_us)
+            known.confidence = event.confidence
+            if event.weight == OPENS and event.what != known.zone:
+                known.zone, known.moved_us, known.came_from = event.what, event.at_us, known.zone
+                self._kept.moved.append(event.epc)
+
+    def _close(self, one: Pass, as_of_us: int) -> None:
+        kept = self._kept
+        if kept.closed and one.from_us > kept.closed[-1].until_us + COUNT_GAP_US:
+            kept.closed = []
+        kept.closed = [*kept.closed, one][-PASSES_LIMIT:]
+        self._forget(as_of_us)
+        known = self._expected(one, as_of_us)
+        found = tally([_heard(earlier) for earlier in kept.closed], known)
+        self.rows.add(one, found, passes=len(kept.closed), as_of_us=as_of_us, known=known)
         for epc in one.reads:
-            known = state.known.get(epc)
-            if known is None:
-                state.known[epc] = _Known("", _HEARD, one.from_us, one.until_us)
+            item = kept.known.get(epc)
+            if item is None and kept.sold.get(epc, 0) > one.last_us[epc]:
+                continue
+            if item is None:
+                kept.known[epc] = _Known("", _HEARD_STATE, one.from_us, one.last_us[epc])
             else:
-                known.heard_us = max(known.heard_us, one.until_us)
+                item.heard_us = max(item.heard_us, one.last_us[epc])
+        if not kept.open:
+            kept.sold = {}
 
-    def _expected(self, now_us: int) -> dict[str, Expected]:
-        """Return what should be there; forget what was not heard for too long."""
-        state = self._state
-        kept_us = {_SILENT: SILENT_KEPT_US, _HEARD: HEARD_KEPT_US}
-        for epc in [
-            e for e, known in state.known.items() if now_us - known.heard_us > kept_us.get(known.state, now_us)
-        ]:
-            del state.known[epc]
-        return {
-            epc: Expected(
+    def _forget(self, now_us: int) -> None:
+        """Forget what was not heard for too long."""
+        limit_us = {_SILENT_STATE: SILENT_KEPT_US, _HEARD_STATE: HEARD_KEPT_US}
+        known = self._kept.known
+        for epc in [e for e, item in known.items() if now_us - item.heard_us > limit_us.get(item.state, now_us)]:
+            del known[epc]
+
+    def _expected(self, one: Pass, now_us: int) -> dict[str, Expected]:
+        """Return all items that are known, those included that the pass is the first to hear."""
+        ways = self._ways(one, now_us)
+        found = {}
+        new = {
+            epc: _Known("", _HEARD_STATE, one.from_us, at_us)
+            for epc, at_us in one.last_us.items()
+            if self._kept.sold.get(epc, 0) <= at_us
+        }
+        for epc, item in (new | self._kept.known).items():
+            heard_us = max(item.heard_us, one.last_us.get(epc, 0))
+            presence = self._state.hearing.presence(epc, now_us, one.until_us, heard_us, ways[item.zone])
+            found[epc] = Expected(
                 gtin=identify(epc)[1] or "",
-                zone=known.zone,
-                heard_us=known.heard_us,
-                located=known.state == _LOCATED,
+                zone=item.came_from if item.came_from and item.moved_us > one.until_us else item.zone,
+                heard_us=max(heard_us, self._state.hearing.heard_us(epc)),
+                located=item.state == _LOCATED_STATE,
+                from_us=item.from_us,
+                moved_us=item.moved_us if item.moved_us <= one.until_us else item.from_us,
+                confidence=item.confidence,
+                presence=presence or self._believed(item, heard=epc in one.reads),
             )
-            for epc, known in state.known.items()
-        }
+        return found
 
-    def _write_counts(self, one: _Pass, name: str, found: Tally, as_of_us: int, expected: dict[str, Expected]) -> None:
-        total, recall = found.total, found.recalls[-1]
-        common = {
-            "site": self._site,
-            "pass": name,
-            "reader": one.reader,
-            "from_time": one.from_us,
-            "until_time": one.until_us,
-            "passes": len(self._state.closed),
-            "as_of_time": as_of_us,
-        }
-        self._counts.append(
-            {
-                **common,
-                "seen_quantity": len(one.reads),
-                "estimate": total.units,
-                "estimate_low": total.low,
-                "estimate_high": total.high,
-                "recall": recall,
-                "further_quantity": total.further,
-                "missing_quantity": sum(found.missing.values()),
-            }
-        )
-        gone: dict[str, float] = {}
-        for epc, probability in found.missing.items():
-            gtin = expected[epc].gtin
-            gone[gtin] = gone.get(gtin, 0.0) + probability
-        ends = on_hand.intervals([units for _, units in found.by_gtin.values()], on_hand.INTERVAL_PROBABILITY)
-        for (gtin, (seen, units)), (low, high) in zip(found.by_gtin.items(), ends, strict=True):
-            self._counts.append(
-                {
-                    **common,
-                    "gtin": gtin,
-                    "seen_quantity": seen,
-                    "estimate": units.mean,
-                    "estimate_low": min(float(low), units.mean),
-                    "estimate_high": max(float(high), units.mean),
-                    "recall": min(1.0, seen / units.mean) if units.mean > 0 else None,
-                    "missing_quantity": gone.get(gtin, 0.0),
-                }
-            )
+    def _believed(self, item: _Known, *, heard: bool) -> Presence:
+        """Return the presence of an item of which fixed readers tell too little."""
+        if heard:
+            return _SURE
+        of_count = item.state == _HEARD_STATE and item.heard_us >= self._kept.closed[0].from_us
+        return _LOCATED_THERE if of_count or item.state == _LOCATED_STATE else _SILENT_THERE
 
-    def _write_counted(self, one: _Pass, name: str, found: Tally, as_of_us: int, expected: dict[str, Expected]) -> None:
-        common = {"site": self._site, "pass": name, "as_of_time": as_of_us}
-        for epc in sorted(one.reads):
-            uri, gtin = identify(epc)
-            self._counted.append(
-                {
-                    **common,
-                    "epc_hex": epc,
-                    "epc_uri": uri,
-                    "gtin": gtin,
-                    "zone": expected[epc].zone or None if epc in expected else None,
-                    "heard": True,
-                    "reads": one.reads[epc],
-                    "last_heard_time": one.until_us,
-                    "missing_probability": 0.0,
-                    "recall": found.recalls[-1],
-                }
-            )
-        for epc, probability in found.missing.items():
-            uri, gtin = identify(epc)
-            item = expected[epc]
-            self._counted.append(
-                {
-                    **common,
-                    "epc_hex": epc,
-                    "epc_uri": uri,
-                    "gtin": gtin,
-                    "zone": item.zone or None,
-                    "heard": False,
-                    "reads": 0,
-                    "last_heard_time": item.heard_us,
-                    "missing_probability": probability,
-                    "recall": found.recalls[-1],
-                }
-            )
+    def _ways(self, one: Pass, now_us: int) -> dict[str, Ways]:
+        """Return how items of each zone fall silent: those that a pass finds all the same are lost, others left."""
+        located, heard, silent, found = (Counter[str]() for _ in range(4))
+        seconds: dict[str, float] = {}
+        for epc, item in self._kept.known.items():
+            if item.state == _SILENT_STATE:
+                silent[item.zone] += 1
+                found[item.zone] += epc in one.reads
+            elif item.state == _LOCATED_STATE:
+                since_us = max(self._kept.began_us, item.from_us)
+                seconds[item.zone] = seconds.get(item.zone, 0.0) + max(0, now_us - since_us) / 1e6
+                located[item.zone] += 1
+                heard[item.zone] += epc in one.reads
+        rate = (silent.total() + 1.0) / (sum(seconds.values()) + HAZARD_PRIOR_S)
+        zones = {*silent, *seconds, ""}
+        recalls = {zone: max(0.5, (heard[zone] + 1.0) / (located[zone] + 1.0)) for zone in zones}
+        there = {zone: min(float(silent[zone]), found[zone] / recalls[zone]) for zone in zones}
+        lost = (sum(there.values()) + LOST_PRIOR) / (silent.total() + 1.0)
+        ways = {}
+        for zone in zones:
+            of_zone = (silent[zone] + rate * HAZARD_PRIOR_S) / (seconds.get(zone, 0.0) + HAZARD_PRIOR_S)
+            share = min(0.95, (there[zone] + lost * ZONE_SILENT) / (silent[zone] + ZONE_SILENT))
+            ways[zone] = Ways(hazard=of_zone * (1.0 - share), loss=of_zone * share)
+        return ways
 
 
-def _heard(one: _Pass) -> Heard:
-    return Heard(reads=one.reads, gtins={epc: identify(epc)[1] or "" for epc in one.reads})
+def _heard(one: Pass) -> Heard:
+    return Heard(
+        from_us=one.from_us,
+        until_us=one.until_us,
+        reads=one.reads,
+        last_us=one.last_us,
+        gtins={epc: identify(epc)[1] or "" for epc in one.reads},
+        zone_of=one.zone_of,
+    )
