@@ -1,7 +1,7 @@
 """Deliveries that are booked and not all heard: what a receipt says about units that no antenna has told of.
 
 A receipt of a GTIN opens a *line*: so many units booked. It is of the announcement whose document it names; where
-documents are not told, of one of the same number, or of the oldest. Items of the GTIN that are located for the first
+there is none, of one of the same number; where documents are not told, else of the oldest. Items of the GTIN that are located for the first
 time in the two hours after it, wherever, are its items, as long as units of it are missing. So are those that were
 first located shortly before it, at the dock, or anywhere where the GTIN was announced: so many of them, the newest, as
 were booked or announced. With n of a line heard, the units that are there and not heard, u, have the probability
@@ -110,9 +110,9 @@ class Deliveries(msgspec.Struct):
         if not waiting:
             return None
         same = [place for place, one in enumerate(waiting) if document and one.document == document]
+        same = same or [place for place, one in enumerate(waiting) if one.units == units]
         if document and not same and all(one.document for one in waiting):
             return None  # of another delivery
-        same = same or [place for place, one in enumerate(waiting) if one.units == units]
         found = waiting.pop(same[0] if same else 0)
         if not waiting:
             del self.announced[gtin]

@@ -210,7 +210,7 @@ class TestDeliveries:
                 found.announce("g", units, document)
         named.receive("g", 4, HOUR, "2")
         same.receive("g", 9, HOUR)
-        foreign.receive("g", 4, HOUR, "3")
+        foreign.receive("g", 5, HOUR, "3")
         assert [found.lines["g"][0].announced for found in (named, same, foreign)] == [9, 9, None]
         assert [[one.units for one in found.announced["g"]] for found in (named, same, foreign)] == [[4], [4], [4, 9]]
 
