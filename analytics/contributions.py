@@ -26,6 +26,7 @@ from analytics.location.items import ItemTable
 from analytics.location.kin import KIN_TRUST_MOVED, NO_GROUP, UNIT, Kin, KinTables, weigh_kin
 from analytics.location.places import Floats, Places, map_site
 from analytics.location.state import fresh_tracks
+from analytics.location.tracks import TRACK
 from analytics.query import ask
 from devices.site.model import Site
 
@@ -191,7 +192,7 @@ def _kin_then(
     tracks["kin_weight"][others[known]] = (weight[known] * UNIT).astype(np.int16)
     kin.extend(table)
     kin.recount(tracks)
-    kin.learn()
+    kin.learn(tracks)
     return kin, kin.tables, int(kin.group[item])
 
 
@@ -214,7 +215,7 @@ def _pool(
 ) -> tuple[Floats32, Floats32, Floats32]:
     """Return how likely each zone is: by reads alone, with the plan, with kin as well. Kernels run as plain Python."""
     area = (np.diff(places.zone_cells) / places.zone_cells[-1]).astype(np.float32)
-    nobody = cast("Any", np.zeros(1, dtype=[("kin_zone", "i2"), ("kin_weight", "i2")]).view(np.recarray))[0]
+    nobody = cast("Any", np.zeros(1, dtype=TRACK).view(np.recarray))[0]
     trust = KIN_TRUST_MOVED if carried else 1.0
 
     def likely(tables: KinTables, group: int) -> Floats32:

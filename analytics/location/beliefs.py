@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from analytics.location.cells import Floats32, Int32s, Int64s, Number, likeliest, pool_zones, weigh_cells
 from analytics.location.kernel import kernel
-from analytics.location.kin import KIN_TRUST_MOVED, NO_GROUP, KinTables, count_for, weigh_kin
+from analytics.location.kin import KIN_TRUST_MOVED, NO_GROUP, KinTables, count_for, count_for_both, has_shelf, weigh_kin
 from analytics.location.outside import SHARE_MIN, kin_odds, outside_odds
 from analytics.location.radio import RadioTables
 from analytics.location.tracks import Track, Tracks
@@ -116,11 +116,34 @@ def _outside(  # noqa: PLR0917
 
 
 @kernel
-def count_among_kin(track: Track, group: int, counts: Int32s, belief: Floats32, away: Number) -> None:
-    """Let an item that lies somewhere count for its likeliest zone, or for what is outside."""
+def count_among_kin(  # noqa: PLR0917
+    track: Track, group: int, kin: KinTables, belief: Floats32, factors: Floats32, away: Number
+) -> None:
+    """Let an item that lies somewhere count for where it is, or for what is outside.
+
+    Args:
+        track: The item's; changed.
+        group: Its group.
+        kin: The groups; changed.
+        belief: Of zones.
+        factors: By how much kin and plan made each zone likelier in it.
+        away: How likely the item is outside.
+    """
     best = likeliest(belief)
     if track.outside > 0 or away > belief[best]:
-        count_for(track, group, counts, len(belief), away)
+        count_for(track, group, kin.counts, len(belief), away)
         return
     lies = track.doubt_us == 0 and track.last_us - track.settled_us >= KIN_US
-    count_for(track, group, counts, best, belief[best] if lies else 0.0)
+    if not lies or has_shelf(kin, group):
+        count_for(track, group, kin.counts, best, belief[best] if lies else 0.0)
+        return
+    total, first, most, second, next_most = 0.0, 0, 0.0, 0, 0.0
+    for zone in range(len(belief)):
+        alone = np.float64(belief[zone]) / np.float64(factors[zone])
+        total += alone
+        if alone > most:
+            first, most, second, next_most = zone, alone, first, most
+        elif alone > next_most:
+            second, next_most = zone, alone
+    share = 1.0 - np.float64(away)
+    count_for_both(track, group, kin.counts, first, share * most / total, second, share * next_most / total)

@@ -18,6 +18,7 @@ from analytics.location.items import ItemTable
 from analytics.location.map_change import MapMark, closing_rows, mark_of
 from analytics.location.pending import PendingRows
 from analytics.location.state import LocationState, initial_state
+from analytics.location.strays import Strays
 from analytics.steps.state_bytes import pack, unpack
 from devices.site.model import Site
 
@@ -43,6 +44,7 @@ def dump_state(state: LocationState) -> bytes:
         "closing": _json(state.closing),
         "law": _json([state.law.version, state.law.as_of_us]),
         "assortment": _json([state.kin.assortment.following, state.kin.assortment.away.tolist()]),
+        "strays": _json([state.kin.strays.units, state.kin.strays.share.tolist()]),
         "budget": _json(state.budget.to_list()),
         "outside": _json([state.law.outside.gap_s, state.law.outside.gap_power]),
         "carried": _json([state.carried.waiting, state.carried.heard_s]),
@@ -80,6 +82,9 @@ def load_state(blob: bytes, site: Site) -> LocationState:
     if values.get("assortment"):
         following, away = msgspec.json.decode(str(values["assortment"]))
         state.kin.assortment.restore(following, np.array(away))
+    if values.get("strays"):
+        units, share = msgspec.json.decode(str(values["strays"]))
+        state.kin.strays = Strays(units=units, share=np.array(share))
     state.count_kin_anew()
     return state
 

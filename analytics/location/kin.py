@@ -1,20 +1,21 @@
 """What items tell about each other: kin, units of one GTIN, share a fate. They hang on one rail or lie in one carton.
 
-Each item that lies somewhere counts for its likeliest zone, as much as that zone is likely. The counts of an item's
-kin, its own left out, say where it may be expected before its own reads are looked at: this is how an item on a zone
-border, of which RSSI says little, is told apart from one that was carried over. A zone that no kin lies in stays
-possible, `STRAYS` units are taken to lie anywhere; and what has moved is believed to be with its kin by
-`KIN_TRUST_MOVED` only, since it was most likely carried off.
+Each item that lies somewhere counts among its kin for where it is likely to be. The counts of an item's kin, its own
+left out, say where it may be expected before its own reads are looked at: this is how an item on a zone border, of
+which RSSI says little, is told apart from one that was carried over. A zone that no kin lies in stays possible: some
+units are taken to be *strays*, that lie anywhere (`analytics.location.strays`). What has moved is believed to be with
+its kin by `KIN_TRUST_MOVED` only, since it was most likely carried off.
+
+Kin that tell each other what they were told by each other grow sure of nothing but themselves. So an item counts for
+the two zones that its *own reads* make likeliest, and by as much as they do: of eight kin each of which lies in one of
+two zones as likely as not, none learns anything. Where goods are not sorted strays are many, and kin say little.
 
 Where the site file has shelves for a GTIN, the plan speaks like kin (`analytics.location.assortment`): how many units
 are on their shelves and how many elsewhere, and in which zone of either, is a matter of located kin and of what is
-expected before any are.
+expected before any are. The plan does not err with the reads, so with it an item counts for its likeliest zone, all
+told. Kin err together, though: they share a shelf and its shadows. So they and the plan count to the power of 3/4.
 
-Kin err together: they share a shelf and its shadows, and each one's place was found with the help of the others'. So
-what they say counts to the power of 3/4 only.
-
-Where kin do not keep together, counts are spread like the floor is, and say nothing. Items whose code names no GTIN
-have no kin.
+Items whose code names no GTIN have no kin.
 """
 
 from typing import NamedTuple
@@ -26,16 +27,17 @@ from analytics.location.assortment import SHELF_CELLS, Assortment
 from analytics.location.cells import Floats32, Int16s, Int32s, Int64s
 from analytics.location.items import ItemTable
 from analytics.location.kernel import kernel
+from analytics.location.strays import Strays, Sure, learn_strays
 from analytics.location.tracks import Track, Tracks
 from analytics.steps.identity import identify
 from analytics.steps.sgtin import articles_of
 
-STRAYS = 1.0
-"""Units beside the kin of an item that lie anywhere, by area."""
 KIN_MAX = 8.0
 """More kin than this say no more: what they have in common, they may have in common by mistake."""
 KIN_TRUST_MOVED = 0.5
 """Share of items that, having moved, are where their kin are."""
+SURE = 0.8
+"""Items whose own reads make a zone this likely show how goods keep together (`analytics.location.strays`)."""
 UNIT = 256
 """Weights are whole numbers of this many parts, so that sums are exact."""
 GROUPS_MAX = 65_536
@@ -66,14 +68,17 @@ class KinTables(NamedTuple):
 class Kin:
     """Which items are kin, and how many of each kin lie in each zone."""
 
-    def __init__(self, assortment: Assortment) -> None:
+    def __init__(self, assortment: Assortment, strays: Strays | None = None) -> None:
         """Return nobody's kin.
 
         Args:
             assortment: Where goods belong.
+            strays: How goods without a shelf keep together; `None` before anything is learnt.
         """
         self.assortment = assortment
         """Where goods belong."""
+        self.strays = strays or Strays.unknown(assortment.area)
+        """How goods without a shelf keep together."""
         self.group: Int32s = np.zeros(_FIRST, dtype=np.int32)
         """Group of each item, by number; `NO_GROUP` for items without kin."""
         zones = len(assortment.area)
@@ -107,15 +112,26 @@ class Kin:
         for group in range(known, len(self._gtins)):
             self._lay_shelves(group)
         new = self.tables.planned[known : len(self._gtins)].any(axis=1)
-        self.tables.base[known : len(self._gtins)] = STRAYS * self.assortment.area
+        self.tables.base[known : len(self._gtins)] = self.strays.base
         self._lay_base(known + np.flatnonzero(new))
 
-    def learn(self) -> None:
-        """Look at how well goods are where they belong."""
-        planned = np.flatnonzero(self.tables.planned[: len(self._gtins)].any(axis=1))
-        self.assortment.learn(self.tables.planned[planned], self.tables.counts[planned, :-1] / UNIT)
+    def learn(self, tracks: Tracks) -> None:
+        """Look at how well goods are where they belong, and together; tracks are those of all items."""
+        planned = np.asarray(self.tables.planned[: len(self._gtins)].any(axis=1), dtype=np.bool_)
+        counted = self.tables.counts[: len(self._gtins), :-1] / UNIT
+        self.assortment.learn(self.tables.planned[: len(self._gtins)][planned], counted[planned])
         self.tables.share_units[:] = self.assortment.share_units()
-        self._lay_base(planned)
+        self._lay_base(np.flatnonzero(planned))
+        planned[NO_GROUP] = True
+        self.strays = learn_strays(self.strays, self.assortment.area, counted, ~planned, self._sure(tracks))
+        self.tables.base[np.flatnonzero(~planned)] = self.strays.base
+
+    def _sure(self, tracks: Tracks) -> Sure:
+        held, zones = tracks[: self._known], len(self.assortment.area)
+        sure = np.flatnonzero((held["kin_weight"] >= SURE * UNIT) & (held["kin_zone"] < zones))
+        here, second = held["kin_weight"][sure] / UNIT, held["kin_second_weight"][sure] / UNIT
+        zone = held["kin_zone"][sure].astype(np.int64)
+        return Sure(group=self.group[sure].astype(np.int64), zone=zone, here=here, in_all=here + second)
 
     def _make_room(self) -> None:
         tables = self.tables
@@ -160,11 +176,12 @@ class Kin:
 
     def recount(self, tracks: Tracks) -> None:
         """Count anew from the tracks of all items."""
-        held = tracks[: self._known]
-        counted = held["kin_weight"] > 0
+        held, groups = tracks[: self._known], self.group[: self._known]
         self.tables.counts[:] = 0
-        where = self.group[: self._known][counted], held["kin_zone"][counted].astype(np.int64)
-        np.add.at(self.tables.counts, where, held["kin_weight"][counted].astype(np.int32))
+        for zone, weight in (("kin_zone", "kin_weight"), ("kin_second", "kin_second_weight")):
+            counted = held[weight] > 0
+            where = groups[counted], held[zone][counted].astype(np.int64)
+            np.add.at(self.tables.counts, where, held[weight][counted].astype(np.int32))
 
     @property
     def bytes_used(self) -> int:
@@ -189,15 +206,16 @@ def weigh_kin(  # noqa: PLR0917 - kernels take their arrays one by one
     if group == NO_GROUP:
         factors[:] = np.float32(1.0)
         return
-    counts, own = kin.counts[group], np.int64(track.kin_weight)
-    total = np.int64(0) if track.kin_zone == len(area) else -own
+    counts, base, planned = kin.counts[group], kin.base[group], kin.planned[group]
+    counts[track.kin_zone] -= np.int32(track.kin_weight)
+    counts[track.kin_second] -= np.int32(track.kin_second_weight)
+    total = np.int64(0)
     for zone in range(len(area)):
         total += counts[zone]
     scale = min(1.0, KIN_MAX / max(total / UNIT, 1e-6)) / UNIT
-    base, planned, own_zone = kin.base[group], kin.planned[group], np.int64(track.kin_zone)
     shelved, shelved_base, away, away_base = 0.0, 0.0, 0.0, 0.0
     for zone in range(len(area)):
-        units = (counts[zone] - (own if zone == own_zone else 0)) * scale
+        units = counts[zone] * scale
         if planned[zone]:
             shelved, shelved_base = shelved + units, shelved_base + base[zone]
         else:
@@ -209,16 +227,39 @@ def weigh_kin(  # noqa: PLR0917 - kernels take their arrays one by one
     away_each = np.float32(trust * (1.0 - on_shelf) / max(away + away_base, 1e-9))
     part, rest = np.float32(scale), np.float32(1.0 - trust)
     for zone in range(len(area)):  # in float32 and without branches, so that eight zones are done at a time
-        units = np.float32(counts[zone] - np.int32(own if zone == own_zone else 0)) * part + base[zone]
-        factor = rest + units * (on_shelf_each if planned[zone] else away_each) / area[zone]
-        factors[zone] = np.sqrt(factor * np.sqrt(factor))
+        units = np.float32(counts[zone]) * part + base[zone]
+        factors[zone] = rest + units * (on_shelf_each if planned[zone] else away_each) / area[zone]
+    if shelved_base > 0.0:
+        for zone in range(len(area)):
+            factors[zone] = np.sqrt(factors[zone] * np.sqrt(factors[zone]))
+    counts[track.kin_zone] += np.int32(track.kin_weight)
+    counts[track.kin_second] += np.int32(track.kin_second_weight)
+
+
+@kernel
+def has_shelf(kin: KinTables, group: int) -> bool:
+    """Tell whether the site file has a shelf for a group's units."""
+    planned = False
+    for zone in range(kin.planned.shape[1]):
+        planned = planned or kin.planned[group, zone]
+    return planned
 
 
 @kernel
 def count_for(track: Track, group: int, counts: Int32s, zone: int, weight: float) -> None:
     """Let an item count for a zone from now on; with weight 0, for none."""
-    parts = np.int32(weight * UNIT)
+    count_for_both(track, group, counts, zone, weight, zone, 0.0)
+
+
+@kernel
+def count_for_both(  # noqa: PLR0917
+    track: Track, group: int, counts: Int32s, zone: int, weight: float, second: int, second_weight: float
+) -> None:
+    """Let an item count for two zones from now on."""
     if group != NO_GROUP:
         counts[group, track.kin_zone] -= np.int32(track.kin_weight)
-        counts[group, zone] += parts
-        track.kin_zone, track.kin_weight = zone, parts
+        counts[group, track.kin_second] -= np.int32(track.kin_second_weight)
+        track.kin_zone, track.kin_weight = zone, np.int32(weight * UNIT)
+        track.kin_second, track.kin_second_weight = second, np.int32(second_weight * UNIT)
+        counts[group, zone] += np.int32(track.kin_weight)
+        counts[group, second] += np.int32(track.kin_second_weight)

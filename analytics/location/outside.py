@@ -29,7 +29,7 @@ from analytics.location.cells import (
     sum_lanes,
 )
 from analytics.location.kernel import kernel
-from analytics.location.kin import KIN_MAX, NO_GROUP, STRAYS, UNIT
+from analytics.location.kin import KIN_MAX, NO_GROUP, UNIT
 from analytics.location.places import Floats
 from analytics.location.radio import OutsideLaw, RadioTables
 from analytics.location.tracks import Track, Tracks
@@ -64,6 +64,8 @@ ITEMS_MAX = 4096
 """Of so many items at most is learnt, evenly spread: 4096 of them say all that is to be known of a share."""
 ROUNDS = 40
 """Rounds of expectation maximisation a look: they start at the prior and have settled by then."""
+STRAYS = 1.0
+"""Units beside the kin of an item that are outside as often as all items are."""
 CHANGE_SHARE = 0.2
 """Weights that differ by less than this share of them all are not worth new tables."""
 
@@ -209,7 +211,7 @@ def kin_odds(track: Track, group: int, counts: Int32s, share: float) -> float:
     if track.kin_zone == away:
         outside -= np.float64(track.kin_weight)
     else:
-        inside -= np.float64(track.kin_weight)
+        inside -= np.float64(track.kin_weight) + np.float64(track.kin_second_weight)
     scale = min(1.0, KIN_MAX / max((inside + outside) / UNIT, 1e-6)) / UNIT
     odds = (outside * scale + STRAYS * share) / (inside * scale + STRAYS * (1.0 - share))
     relative = odds * (1.0 - share) / share

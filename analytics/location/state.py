@@ -87,7 +87,7 @@ class LocationState:
 
     def count_kin_anew(self) -> None:
         """Group and count all items again, as where their numbers have changed."""
-        self.kin = Kin(self.kin.assortment)
+        self.kin = Kin(self.kin.assortment, self.kin.strays)
         self.kin.extend(self.table)
         self.kin.recount(self.tracks)
 

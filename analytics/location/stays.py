@@ -158,7 +158,7 @@ def _advance(  # noqa: PLR0917
                 for place in range(before, count):
                     told.as_of_us[place] = time_us
             _note_how_sure(track, belief[0])
-            count_among_kin(track, items.group[item], items.kin.counts, belief[0], away)
+            count_among_kin(track, items.group[item], items.kin, belief[0], belief[2], away)
     return stop, count
 
 

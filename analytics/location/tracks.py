@@ -118,6 +118,8 @@ TRACK = np.dtype(
         ("doubt_antenna", "i2", (DOUBT_SLOTS,)),
         ("doubt_weight", "f4", (DOUBT_SLOTS,)),
         ("doubt_dbm", "f4", (DOUBT_SLOTS,)),
+        ("kin_second", "i2"),  # zone that it counts for beside `kin_zone`,
+        ("kin_second_weight", "i2"),  # and how much
     ],
     align=True,
 )
@@ -145,6 +147,7 @@ def forget(track: Track) -> None:
     track.zone = -1
     track.outside = 0
     track.last_antenna = track.cell = track.revision = track.moved = track.kin_zone = track.kin_weight = 0
+    track.kin_second = track.kin_second_weight = 0
     track.came_from = track.sure = 0
     track.stated = track.gap_s = track.odds = track.odds_before = _ZERO
     track.settled_antenna[:] = 0

@@ -154,7 +154,7 @@ def _look_at_moves(state: LocationState, located: int) -> None:
 
 def _learn(state: LocationState, time_us: int) -> None:
     """Look at where goods lie and at the radio law; what that is from now on goes out as rows, a version at once."""
-    state.kin.learn()
+    state.kin.learn(state.tracks)
     law = learning.learn(state.lessons, state.places, state.law, state.tracks, time_us=time_us)
     beyond = outside.learn(state.held, state.tables, state.law.outside)
     if beyond is not state.law.outside:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from analytics.location.assortment import FOLLOWING, FOLLOWING_UNITS, Assortment
 from analytics.location.cells import pool_zones, weigh_cells
 from analytics.location.items import ItemTable
-from analytics.location.kin import NO_GROUP, STRAYS, UNIT, Kin, KinTables, weigh_kin
+from analytics.location.kin import NO_GROUP, UNIT, Kin, KinTables, weigh_kin
 from analytics.location.pending import PendingRows
 from analytics.location.places import CELLS_MAX, Places, map_site
 from analytics.location.radio import NO_RSSI_BIN, RadioLaw, mean_rssi_dbm, physics, tabulate
@@ -186,17 +186,18 @@ def groups_of(counts: list[float], assortment: Assortment) -> KinTables:
 
 
 def test_kin_say_how_likely_a_zone_is_as_the_formula_says() -> None:
-    """Eight others lie in zone 1, the item itself counts for zone 0; one stray unit is spread by area. All to 3/4."""
+    """Eight others lie in zone 1, the item itself counts for zone 0; one stray unit is spread by area."""
     track = np.zeros(1, dtype=TRACK)
-    track["kin_weight"] = UNIT
-    kin = groups_of([1, 8, 0], assortment())
+    track["kin_weight"], track["kin_second_weight"], track["kin_second"] = 3 * UNIT // 4, UNIT // 4, 2
+    kin = groups_of([0.75, 8, 0.25], assortment())
     area, factors = np.array([0.5, 0.25, 0.25], dtype=np.float32), np.zeros(3, dtype=np.float32)
     weigh_kin(track[0], 1, kin, area, 1.0, factors)
-    assert factors == pytest.approx(np.array([0.5 / 4.5, 8.25 / 2.25, 0.25 / 2.25]) ** 0.75)
+    assert factors == pytest.approx(np.array([0.5 / 4.5, 8.25 / 2.25, 0.25 / 2.25]))
     weigh_kin(track[0], 1, kin, area, 0.5, factors)
-    assert factors == pytest.approx(np.array([0.5 + 0.25 / 4.5, 0.5 + 4.125 / 2.25, 0.5 + 0.125 / 2.25]) ** 0.75)
+    assert factors == pytest.approx(np.array([0.5 + 0.25 / 4.5, 0.5 + 4.125 / 2.25, 0.5 + 0.125 / 2.25]))
     weigh_kin(track[0], NO_GROUP, kin, area, 1.0, factors)
     assert factors.tolist() == [1.0, 1.0, 1.0]
+    assert kin.counts[1, :3].tolist() == [0.75 * UNIT, 8 * UNIT, 0.25 * UNIT], "what it counts for itself is back"
 
 
 def test_what_belongs_on_a_shelf_is_expected_there_before_any_is_located() -> None:
@@ -223,10 +224,11 @@ def test_goods_follow_their_plan_as_much_as_they_are_seen_to() -> None:
     kin.extend(table)
     kin.tables.counts[1:3, :-1] = np.array([[100, 800, 100], [5000, 0, 0]]) * UNIT
     before = kin.tables.base[2].tolist()
-    kin.learn()
+    kin.learn(np.zeros(0, dtype=TRACK))
     assert plan.following == pytest.approx((900 + FOLLOWING * FOLLOWING_UNITS) / (1000 + FOLLOWING_UNITS))
     assert kin.tables.base[1, 1] == kin.tables.base[1, 2] > kin.tables.base[1, 0] > 0
-    assert kin.tables.base[2].tolist() == before == (STRAYS * plan.area).tolist()
+    assert before == plan.area.tolist(), "one stray unit, by area"
+    assert kin.tables.base[2] == pytest.approx((np.array([5000, 0, 0]) + 50 * plan.area) / 5050), "where such goods lie"
 
 
 def test_what_belongs_on_a_shelf_is_expected_beside_it() -> None:
