@@ -1,10 +1,11 @@
 """Deliveries that are booked and not all heard: what a receipt says about units that no antenna has told of.
 
 A receipt of a GTIN opens a *line*: so many units booked. It is of the announcement whose document it names; where
-there is none, of one of the same number; where documents are not told, else of the oldest. Items of the GTIN that are located for the first
-time in the two hours after it, wherever, are its items, as long as units of it are missing. So are those that were
-first located shortly before it, at the dock, or anywhere where the GTIN was announced: so many of them, the newest, as
-were booked or announced. With n of a line heard, the units that are there and not heard, u, have the probability
+there is none, of one of the same number; where documents are not told, else of the oldest. Items of the GTIN that are
+located for the first time in the two hours after it, wherever, are its items, as long as units of it are missing. So
+are those that were first located shortly before it, at the dock, or anywhere where the GTIN was announced: so many of
+them, the newest, as were booked or announced. With n of a line heard, the units that are there and not heard, u, have
+the probability
 
     P(u) ~ C(n + u, u) f ** u (1 - f) ** n * P(booked - n - u units of error)
 
