@@ -2,7 +2,7 @@
 
 Reading is tolerant: whatever stands on a line comes out as a publication or as a problem with its reason, in the
 order of the file, and nothing ends the reading early but the end of the file. `devices.capture_line` owns what a
-line says, `ingest.record` writes captures from a broker, and `ingest.replay` sends them through the pipeline.
+line says, `ingest.recording` writes captures from a broker, and `ingest.replay` sends them through the pipeline.
 """
 
 import gzip
