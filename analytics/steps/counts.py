@@ -21,6 +21,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import msgspec
+import numpy as np
 
 from analytics.counting.hearing import Hearing, Presence, Ways
 from analytics.counting.recapture import PASSES_LIMIT
@@ -172,8 +173,8 @@ class CountsStep:
             raise StateVersionError(f"counts state is of another version than {_VERSION}") from error
         if packed.kept.version != _VERSION:
             raise StateVersionError(f"counts state is of version {packed.kept.version}, expected {_VERSION}")
-        waiting = FixedReads()
-        waiting.add(FixedReads(*packed.waiting))  # type: ignore[arg-type]  # numbers become an array
+        times, epcs, readers = packed.waiting
+        waiting = FixedReads(np.array(times, dtype=np.int64), epcs, readers)
         return CountsState(packed.kept, Hearing.load(packed.hearing), waiting)
 
 
