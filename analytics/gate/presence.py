@@ -24,6 +24,7 @@ from collections.abc import Iterator
 import msgspec
 
 from analytics.gate.passages import GAP_S
+from analytics.gate.standing import Stay, release_us
 
 GRID_US = 1_000_000
 """The grid of event time."""
@@ -71,6 +72,8 @@ class GateState(msgspec.Struct):
     """Passages that wait for their load."""
     levels: bytes = b""
     """Counts of reads by level: `analytics.gate.levels`."""
+    standing: dict[str, Stay] = msgspec.field(default_factory=dict)
+    """What stands beside the gate, by EPC: `analytics.gate.standing`."""
 
 
 class Flush(msgspec.Struct):
@@ -80,6 +83,8 @@ class Flush(msgspec.Struct):
     """When they became so."""
     passages: list[Heard]
     """Those of loads that can be told apart from all others by time."""
+    stays: list[Stay]
+    """Stays beside the gate that are over; they come before the passages."""
 
 
 def take_read(state: GateState, read: tuple[int, int, str, int, float | None]) -> None:
@@ -112,14 +117,15 @@ def pass_marks(state: GateState, to_us: int) -> Iterator[Flush]:
     """
     last_us = (to_us - 1) // GRID_US * GRID_US
     while state.mark_us < last_us:
-        if not state.present and not state.over:
+        if not state.present and not state.over and not state.standing:
             state.mark_us = last_us
             return
         state.mark_us = max(state.mark_us + GRID_US, _quiet_until(state, last_us))
         _end_presences(state)
+        stays = _ended_stays(state)
         flushed = _certain(state)
-        if flushed:
-            yield Flush(as_of_us=state.mark_us, passages=flushed)
+        if flushed or stays:
+            yield Flush(as_of_us=state.mark_us, passages=flushed, stays=stays)
 
 
 def _quiet_until(state: GateState, last_us: int) -> int:
@@ -130,7 +136,22 @@ def _quiet_until(state: GateState, last_us: int) -> int:
         min(heard.last_us + _GAP_US, last_us if heard.lingers_us is not None else heard.begin_us + _HEAD_US)
         for heard in state.present.values()
     )
-    return min(last_us, min(ends) // GRID_US * GRID_US)
+    releases = (release_us(stay, away=epc not in state.present) for epc, stay in state.standing.items())
+    return min(last_us, min((*ends, *releases)) // GRID_US * GRID_US)
+
+
+def _ended_stays(state: GateState) -> list[Stay]:
+    """Take out the stays that are over; one that goes on for very long is told until now."""
+    waiting = {heard.epc for heard in state.over}
+    found = []
+    for epc, stay in list(state.standing.items()):
+        heard = state.present.get(epc)
+        if release_us(stay, away=heard is None and epc not in waiting) <= state.mark_us:
+            if heard is not None and heard.event_us:
+                stay.row["until_time"] = max(stay.row["until_time"], *heard.event_us)
+            found.append(stay)
+            del state.standing[epc]
+    return found
 
 
 def _end_presences(state: GateState) -> None:

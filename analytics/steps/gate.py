@@ -8,6 +8,7 @@ A read counts at its event time and is waited for as long as its effective time 
 is left out, as in location: a gate asks for the order of what happened, and half of that is gone.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -17,11 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analytics.gate.companions import GLIMPSE_READS
-from analytics.gate.direction import DIRECTIONS
+from analytics.gate.direction import DIRECTIONS, Direction
 from analytics.gate.levels import LevelRange
 from analytics.gate.models import judge, shipped_model
 from analytics.gate.passages import Passage, level_of_linear
 from analytics.gate.presence import Flush, GateState, Heard, pass_marks, take_read
+from analytics.gate.standing import STAYS_ODDS, begin, continues, join, told
 from analytics.schemas import PASSAGES
 from analytics.step import Arrived, Outputs
 from analytics.steps.derived import microseconds, table_of
@@ -39,7 +41,7 @@ a gate and is read now and then would else be a row each time."""
 JUDGED_AT_ONCE = 500
 """Passages that may be one load at most: each is compared with each, and thousands of tags lie within hearing of some
 docks. A pallet has some hundred."""
-_VERSION = 1
+_VERSION = 2
 
 
 class _Read(msgspec.Struct, array_like=True):
@@ -81,13 +83,14 @@ class GateStep:
         due = [read for read in state.pending if read.time_us <= arrived.watermark_us]
         state.pending = [read for read in state.pending if read.time_us > arrived.watermark_us]
         due.sort(key=lambda read: read.time_us)
-        told: list[tuple[int, int, list[dict[str, Any]]]] = []
+        found: list[tuple[int, int, list[dict[str, Any]]]] = []
         for number, gate in enumerate(site.gates):
             mine = [read for read in due if read.gate == gate.id]
             known = state.gates[gate.id]
+            # One flush after the other: what stands beside the gate is known by the rows of the last one.
             flushes = _flushes(known, mine, arrived.watermark_us)
-            told.extend((flush.as_of_us, number, _rows(flush, known, gate, site)) for flush in flushes)
-        rows = [row for _, _, rows in sorted(told, key=lambda entry: entry[:2]) for row in rows]
+            found.extend((flush.as_of_us, number, _told(flush, known, gate, site)) for flush in flushes)
+        rows = [row for _, _, rows in sorted(found, key=lambda entry: entry[:2]) for row in rows]
         return state, {"passages": table_of(rows, PASSAGES)} if rows else {}
 
     def dump(self, state: GateStepState) -> bytes:
@@ -143,71 +146,93 @@ def _levels(dbm: pa.Array, linear: pa.Array) -> list[float | None]:
     return [level if np.isfinite(level) else None for level in levels.tolist()]
 
 
-def _flushes(state: GateState, reads: list[_Read], watermark_us: int) -> list[Flush]:
+def _flushes(state: GateState, reads: list[_Read], watermark_us: int) -> Iterator[Flush]:
     """Take reads in, in order of time, and let the grid pass up to the watermark."""
-    found: list[Flush] = []
     mark_us = state.mark_us
     for read in reads:
         if read.time_us > mark_us + 1_000_000:
-            found += pass_marks(state, read.time_us)
+            yield from pass_marks(state, read.time_us)
             mark_us = state.mark_us
         take_read(state, (read.time_us, read.event_us, read.epc, read.side, read.level_db))
-    found += pass_marks(state, watermark_us + 1)
+    yield from pass_marks(state, watermark_us + 1)
+
+
+def _told(flush: Flush, state: GateState, gate: Gate, site: Site) -> list[dict[str, Any]]:
+    """Return the rows that can be told now; what stands beside the gate is held back until its stay is over."""
+    found = told(flush.stays, flush.as_of_us)
+    if not flush.passages:
+        return found
+    for heard, row in _rows(flush, state, gate, site):
+        stay = state.standing.get(heard.epc)
+        static = row["direction"] == Direction.STATIC
+        if stay is not None and continues(stay, static=static, reads=heard.reads, begin_us=heard.begin_us):
+            join(stay, row, heard.last_us)
+            continue
+        if stay is not None:
+            found += told([state.standing.pop(heard.epc)], flush.as_of_us)
+        if static:
+            state.standing[heard.epc] = begin(row, heard.begin_us, heard.last_us)
+        else:
+            found.append(row)
     return found
 
 
-def _rows(flush: Flush, state: GateState, gate: Gate, site: Site) -> list[dict[str, Any]]:
-    """Judge passages that became certain together."""
+def _rows(flush: Flush, state: GateState, gate: Gate, site: Site) -> list[tuple[Heard, dict[str, Any]]]:
+    """Judge passages that became certain together; return those that are rows, each with its own."""
     levels = LevelRange(np.frombuffer(state.levels, dtype=np.int64).copy() if state.levels else None)
     passages = [_passage(heard) for heard in flush.passages]
     for passage in passages:
         levels.add(passage.level_db)
     state.levels = levels.counts.tobytes()
     model = gate.learnt or shipped_model()
-    chances, loads = _judged(passages, model, levels.ends_db())
+    standing = [heard.epc in state.standing for heard in flush.passages]
+    chances, loads = _judged(passages, standing, model, levels.ends_db())
     heard_well = {load for load, one in zip(loads, passages, strict=True) if one.reads > GLIMPSE_READS}
     names = _load_names(gate.id, passages, loads)
     rows = []
     for heard, passage, chance, load in zip(flush.passages, passages, chances, loads, strict=True):
-        if passage.reads < READS_MIN and load not in heard_well:
+        if passage.reads < READS_MIN and load not in heard_well and heard.epc not in state.standing:
             continue
         best = int(chance.argmax())
         uri, gtin = identify(passage.epc)
-        rows.append(
-            {
-                "site": site.id,
-                "gate": gate.id,
-                "epc_hex": passage.epc,
-                "epc_uri": uri,
-                "gtin": gtin,
-                "from_time": int(passage.time_us[0]),
-                "until_time": int(passage.time_us[-1]),
-                "direction": DIRECTIONS[best].value,
-                "confidence": round(float(chance[best]), 6),
-                "probabilities": _json(
-                    {way.value: round(float(share), 6) for way, share in zip(DIRECTIONS, chance, strict=True)}
-                ),
-                "load": names[load],
-                "reads": heard.reads,
-                "evidence": _json(_evidence(heard, passage)),
-                "model": model.name,
-                "as_of_time": flush.as_of_us,
-            }
-        )
+        row = {
+            "site": site.id,
+            "gate": gate.id,
+            "epc_hex": passage.epc,
+            "epc_uri": uri,
+            "gtin": gtin,
+            "from_time": int(passage.time_us[0]),
+            "until_time": int(passage.time_us[-1]),
+            "direction": DIRECTIONS[best].value,
+            "confidence": round(float(chance[best]), 6),
+            "probabilities": _json(
+                {way.value: round(float(share), 6) for way, share in zip(DIRECTIONS, chance, strict=True)}
+            ),
+            "load": names[load],
+            "reads": heard.reads,
+            "evidence": _json(_evidence(heard, passage)),
+            "model": model.name,
+            "as_of_time": flush.as_of_us,
+        }
+        rows.append((heard, row))
     return rows
 
 
 def _judged(
-    passages: list[Passage], model: GateModelFile, ends_db: tuple[float, float]
+    passages: list[Passage], standing: list[bool], model: GateModelFile, ends_db: tuple[float, float]
 ) -> tuple[npt.NDArray[np.float64], list[int]]:
-    """Return the chances of each passage, and the number of its load."""
-    chances: list[npt.NDArray[np.float64]] = []
-    loads: list[int] = []
-    for start in range(0, len(passages), JUDGED_AT_ONCE):
-        some, of_some = judge(passages[start : start + JUDGED_AT_ONCE], model, ends_db)
-        chances.append(some)
-        loads += [start + load for load in of_some.tolist()]
-    return np.concatenate(chances), loads
+    """Return the chances of each passage, and the number of its load; what stands beside the gate is judged apart."""
+    chances = np.zeros((len(passages), len(DIRECTIONS)))
+    loads = [0] * len(passages)
+    for stands in (False, True):
+        places = [place for place, one in enumerate(standing) if one is stands]
+        for start in range(0, len(places), JUDGED_AT_ONCE):
+            some = places[start : start + JUDGED_AT_ONCE]
+            chances[some], of_some = judge([passages[place] for place in some], model, ends_db)
+            for place, load in zip(some, of_some.tolist(), strict=True):
+                loads[place] = some[0] * 2 + int(stands) + load * 2 * len(passages)
+    chances[standing, DIRECTIONS.index(Direction.STATIC)] *= STAYS_ODDS
+    return chances / chances.sum(axis=1, keepdims=True), loads
 
 
 def _passage(heard: Heard) -> Passage:

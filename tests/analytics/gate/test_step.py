@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.gate.presence import GateState, Heard, pass_marks, take_read
+from analytics.gate.standing import GAP_S
 from analytics.steps.gate import JUDGED_AT_ONCE, GateStep, GateStepState
 from analytics.steps.state_bytes import StateVersionError
 from devices.site.model import Antenna, Gate, GateKind, Reader, ReaderClock, Site, Zone, ZoneKind
@@ -76,7 +77,7 @@ def busy() -> Sayings:
     stand(said, 5.0, 70.0, every=1.0)
     walk(said, 100.0, -1, tag=1)
     walk(said, 101.0, 1, tag=4, ports=(3, 4))
-    return in_order(said).mark(200.0)
+    return in_order(said).mark(300.0)
 
 
 def test_a_load_comes_in_and_one_of_it_goes_out_again() -> None:
@@ -95,12 +96,52 @@ def test_a_load_comes_in_and_one_of_it_goes_out_again() -> None:
     assert came[0]["reads"] == 61
 
 
-def test_what_lies_beside_a_gate_for_long_is_told_when_it_came_and_when_it_was_last_heard() -> None:
-    rows = [row for row in passages(busy()) if row["epc_hex"] == SHIRT.format(9)]
-    assert [row["reads"] for row in rows] == [41, 29]
-    assert rows[0]["from_time"].timestamp() * 1e6 == us(5.0)
-    assert rows[1]["until_time"].timestamp() * 1e6 == us(74.0)
-    assert '"there_before_s"' in rows[1]["evidence"]
+def test_what_stands_beside_a_gate_is_one_row_told_once_it_is_over() -> None:
+    (row,) = [row for row in passages(busy()) if row["epc_hex"] == SHIRT.format(9)]
+    assert (row["direction"], row["reads"]) == ("static", 70)  # its first 40 s, and what it did last
+    assert row["from_time"].timestamp() * 1e6 == us(5.0)
+    assert row["until_time"].timestamp() * 1e6 == us(74.0)
+    assert row["as_of_time"].timestamp() * 1e6 == us(74.0 + GAP_S)
+
+
+def test_what_is_hardly_heard_is_one_stay_and_what_is_heard_well_again_another() -> None:
+    said = Sayings()
+    stand(said, 5.0, 10.0)
+    for again in (60.0, 140.0, 240.0):
+        stand(said, again, 3.0)  # six reads
+    stand(said, 400.0, 10.0)
+    stand(said, 440.0, 10.0)
+    rows = passages(said.mark(700.0))
+    assert [row["direction"] for row in rows] == ["static"] * 3
+    assert [row["reads"] for row in rows] == [20 + 3 * 6, 20, 20]
+    assert rows[0]["until_time"].timestamp() * 1e6 == us(242.5)
+
+
+def test_a_stay_that_ends_in_motion_is_told_with_the_passage_and_no_later() -> None:
+    said = Sayings()
+    stand(said, 5.0, 20.0, tag=1)
+    walk(said, 60.0, 1, tag=1)
+    rows = passages(said.mark(90.0))
+    assert [row["direction"] for row in rows] == ["static", "inbound"]
+    assert len({row["as_of_time"] for row in rows}) == 1
+
+
+def test_what_stands_beside_a_gate_makes_no_passage_wait() -> None:
+    said = Sayings()
+    stand(said, 5.0, 20.0)
+    walk(said, 50.0, 1)
+    (row,) = passages(in_order(said).mark(75.0))
+    assert row["direction"] == "inbound"
+    assert row["as_of_time"].timestamp() * 1e6 == us(66.0)
+
+
+def test_a_stay_of_hours_is_told_every_hour() -> None:
+    said = Sayings()
+    stand(said, 5.0, 2.5 * 3600, every=5.0)
+    rows = passages(said.mark(2.6 * 3600))
+    assert [row["direction"] for row in rows] == ["static"] * len(rows)
+    assert len(rows) <= 3
+    assert rows[0]["as_of_time"].timestamp() * 1e6 == us(5.0 + 3600)
 
 
 def test_nothing_is_told_before_it_is_certain() -> None:
@@ -138,7 +179,7 @@ def test_more_tags_than_one_load_can_have() -> None:
                 for tag in range(JUDGED_AT_ONCE + 20)
             ],
         )
-    rows = passages(said.mark(60.0))
+    rows = passages(said.mark(300.0))
     assert len({row["epc_hex"] for row in rows}) == len(rows) == JUDGED_AT_ONCE + 20
     assert len({row["load"] for row in rows}) == 2
 
@@ -149,7 +190,7 @@ def test_reads_without_a_level_and_of_other_antennas_do_no_harm() -> None:
         said.read(step / 5, step / 5, epc_hex=SHIRT.format(1), antenna=1 + (step > 9))
         said.read(step / 5, step / 5, epc_hex=SHIRT.format(2), antenna=5, rssi_dbm=-50.0)
         said.read(step / 5, step / 5, epc_hex=SHIRT.format(2), rssi_dbm=-50.0)
-    (row,) = passages(said.mark(60.0))
+    (row,) = passages(said.mark(300.0))
     assert row["epc_hex"] == SHIRT.format(1)
     assert 0.2 <= row["confidence"] <= 1
 
@@ -165,7 +206,7 @@ BUSY = busy().chunk()
 @given(cut_points(BUSY))
 def test_the_laws_of_a_step(offsets: list[int]) -> None:
     tables = check_step(GateStep(), SITE, BUSY, offsets)
-    assert tables["passages"].num_rows == 7
+    assert tables["passages"].num_rows == 6
 
 
 def test_a_gate_that_is_new_begins_with_nothing_and_one_that_is_gone_is_forgotten() -> None:
