@@ -192,7 +192,8 @@ def _kin_then(
     tracks["kin_weight"][others[known]] = (weight[known] * UNIT).astype(np.int16)
     kin.extend(table)
     kin.recount(tracks)
-    kin.learn(tracks)
+    kin.learn()
+    kin.learn_strays(tracks)
     return kin, kin.tables, int(kin.group[item])
 
 

@@ -27,7 +27,7 @@ from analytics.location.assortment import SHELF_CELLS, Assortment
 from analytics.location.cells import Floats32, Int16s, Int32s, Int64s
 from analytics.location.items import ItemTable
 from analytics.location.kernel import kernel
-from analytics.location.strays import Strays, Sure, learn_strays
+from analytics.location.strays import ITEMS_MAX, Strays, Sure, learn_strays
 from analytics.location.tracks import Track, Tracks
 from analytics.steps.identity import identify
 from analytics.steps.sgtin import articles_of
@@ -115,20 +115,25 @@ class Kin:
         self.tables.base[known : len(self._gtins)] = self.strays.base
         self._lay_base(known + np.flatnonzero(new))
 
-    def learn(self, tracks: Tracks) -> None:
-        """Look at how well goods are where they belong, and together; tracks are those of all items."""
-        planned = np.asarray(self.tables.planned[: len(self._gtins)].any(axis=1), dtype=np.bool_)
-        counted = self.tables.counts[: len(self._gtins), :-1] / UNIT
-        self.assortment.learn(self.tables.planned[: len(self._gtins)][planned], counted[planned])
+    def learn(self) -> None:
+        """Look at how well goods are where they belong."""
+        planned = np.flatnonzero(self.tables.planned[: len(self._gtins)].any(axis=1))
+        self.assortment.learn(self.tables.planned[planned], self.tables.counts[planned, :-1] / UNIT)
         self.tables.share_units[:] = self.assortment.share_units()
-        self._lay_base(np.flatnonzero(planned))
-        planned[NO_GROUP] = True
-        self.strays = learn_strays(self.strays, self.assortment.area, counted, ~planned, self._sure(tracks))
-        self.tables.base[np.flatnonzero(~planned)] = self.strays.base
+        self._lay_base(planned)
+
+    def learn_strays(self, tracks: Tracks) -> None:
+        """Look at how goods without a shelf keep together; tracks are those of all items."""
+        free = np.asarray(~self.tables.planned[: len(self._gtins)].any(axis=1), dtype=np.bool_)
+        free[NO_GROUP] = False
+        counted = self.tables.counts[: len(free), :-1] / UNIT
+        self.strays = learn_strays(self.strays, self.assortment.area, counted, free, self._sure(tracks))
+        self.tables.base[np.flatnonzero(free)] = self.strays.base
 
     def _sure(self, tracks: Tracks) -> Sure:
         held, zones = tracks[: self._known], len(self.assortment.area)
         sure = np.flatnonzero((held["kin_weight"] >= SURE * UNIT) & (held["kin_zone"] < zones))
+        sure = sure[:: max(1, -(-len(sure) // ITEMS_MAX))]
         here, second = held["kin_weight"][sure] / UNIT, held["kin_second_weight"][sure] / UNIT
         zone = held["kin_zone"][sure].astype(np.int64)
         return Sure(group=self.group[sure].astype(np.int64), zone=zone, here=here, in_all=here + second)

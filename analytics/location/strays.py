@@ -14,12 +14,16 @@ import numpy.typing as npt
 
 from analytics.location.places import Floats
 
+LEARN_GRID_S = 30
+"""They are looked at again on this grid of event time: what is said at first depends on whether goods are sorted."""
 UNITS = 1.0
 """Strays beside each item's kin before anything is learnt."""
 UNITS_TRIED = tuple(0.25 * 2.0**step for step in range(12))
 """Numbers of them that are tried: from sorted goods to goods that keep no order at all."""
 AREA_UNITS = 50.0
 """Where goods lie is taken to be anywhere, by area, until so many of them were located."""
+ITEMS_MAX = 4096
+"""Of so many items at most is learnt, evenly spread: they say all that is to be known."""
 SURE_ITEMS_MIN = 30
 """Of fewer items nothing is learnt."""
 KIN_MIN = 0.5

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from analytics.location import arrivals, forgetting, learning, outside, radio, stays
+from analytics.location import arrivals, forgetting, learning, outside, radio, stays, strays
 from analytics.location.checkpoint import dump_state, load_state
 from analytics.location.decisions import Told
 from analytics.location.departures import find_silent
@@ -119,6 +119,8 @@ def _run(state: LocationState, due: dict[str, Column], through_us: int, rows: St
         if int(state.clock.reader_heard_s.max()) + stays.READER_ALIVE_S > mark_s - GRID_S:
             located = _close_silent(state, departed_after_s, rows)
             _look_at_moves(state, located)
+            if mark_s % strays.LEARN_GRID_S == 0:
+                state.kin.learn_strays(state.tracks)
             if mark_s % learning.LEARN_GRID_S == 0:
                 _learn(state, mark_s * 1_000_000)
             if mark_s % forgetting.FORGET_GRID_S == 0:
@@ -154,7 +156,7 @@ def _look_at_moves(state: LocationState, located: int) -> None:
 
 def _learn(state: LocationState, time_us: int) -> None:
     """Look at where goods lie and at the radio law; what that is from now on goes out as rows, a version at once."""
-    state.kin.learn(state.tracks)
+    state.kin.learn()
     law = learning.learn(state.lessons, state.places, state.law, state.tracks, time_us=time_us)
     beyond = outside.learn(state.held, state.tables, state.law.outside)
     if beyond is not state.law.outside:

@@ -224,7 +224,8 @@ def test_goods_follow_their_plan_as_much_as_they_are_seen_to() -> None:
     kin.extend(table)
     kin.tables.counts[1:3, :-1] = np.array([[100, 800, 100], [5000, 0, 0]]) * UNIT
     before = kin.tables.base[2].tolist()
-    kin.learn(np.zeros(0, dtype=TRACK))
+    kin.learn()
+    kin.learn_strays(np.zeros(0, dtype=TRACK))
     assert plan.following == pytest.approx((900 + FOLLOWING * FOLLOWING_UNITS) / (1000 + FOLLOWING_UNITS))
     assert kin.tables.base[1, 1] == kin.tables.base[1, 2] > kin.tables.base[1, 0] > 0
     assert before == plan.area.tolist(), "one stray unit, by area"
