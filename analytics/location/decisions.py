@@ -32,6 +32,9 @@ OUTSIDE_PROBABILITY = 0.9
 """An item more likely outside than this has no stay: one that it has is taken back,"""
 BACK_PROBABILITY = 0.5
 """and it is located again once it is less likely outside than this."""
+GIVEN_UP_RATIO = 100.0
+"""Where another zone is so many times as likely as the one that a lying item is reported in, that one is given up,
+however likely the other is: as sure as a revision has to be, two zones between which it may lie would never let it."""
 RESTATE_LOG_ODDS = 1.0
 """A stay whose confidence has changed by this much since its last row gets another one: it opens as soon as it is
 likely, and how sure it is shows later."""
@@ -102,7 +105,8 @@ def decide(  # noqa: PLR0917
         return _take_back(track, item, belief[now], told, count, len(belief))
     since_us = track.last_us - track.settled_us
     moving = track.odds > 0 or (track.moved > 0 and since_us < MOVING_US)
-    if best != now and surest >= _asked(policy, track.odds > 0, moving, since_us):
+    given_up = not moving and belief[now] * GIVEN_UP_RATIO < surest
+    if best != now and (given_up or surest >= _asked(policy, track.odds > 0, moving, since_us)):
         until_us = max(_left_us(track), track.from_us + 1)
         track.revision += 1
         count = tell(told, count, item, track, until_us, best)

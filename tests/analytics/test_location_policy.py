@@ -3,8 +3,10 @@
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
+from analytics.location.decisions import Told, decide
 from analytics.location.policy import (
     ARRIVED_PROBABILITY,
     IN_DOUBT_PROBABILITY,
@@ -13,6 +15,7 @@ from analytics.location.policy import (
     Policy,
     policy_of,
 )
+from analytics.location.tracks import TRACK
 from devices.site.model import MOVE_SENSITIVITY, LocationSettings, Site
 from tests.analytics.chunk_building import Sayings
 from tests.analytics.test_location import SITE, at_s, hear, opened, rows_of
@@ -63,3 +66,18 @@ def test_a_quiet_site_waits_where_reads_disagree() -> None:
         said.read(2.0 * number, reader="r1", antenna=port, rssi_dbm=-60.0, epc_hex="303400000000000000000001")
     moves = [len(opened(rows_of(said.mark(700), site_at(sensitivity)))) for sensitivity in (0.0, 1.0)]
     assert moves[0] <= moves[1]
+
+
+@pytest.mark.parametrize(("here", "moves"), [(0.002, True), (0.02, False)])
+def test_a_zone_that_is_out_of_the_question_is_given_up_for_one_of_two_between_which_it_may_lie(
+    here: float, *, moves: bool
+) -> None:
+    """Neither is as likely as a revision has to be; nobody is told for hours that it is where it surely is not."""
+    track = np.zeros(1, dtype=TRACK)[0]
+    track["zone"], track["stated"] = 0, np.float32(here)
+    track["from_us"], track["last_us"], track["settled_us"] = 1, 200_000_000, 1
+    belief = np.array([here, 0.6, 0.4 - here], dtype=np.float32)
+    told = Told.room(4)
+    rows = decide(track, 7, belief, np.float32(0.0), at(0.5), told, 0)
+    assert rows == (2 if moves else 0)
+    assert track["zone"] == (1 if moves else 0)
