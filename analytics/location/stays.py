@@ -27,7 +27,7 @@ LOOK_US = 16_000_000
 LAIN_US = 600_000_000
 """and once an item has lain for this long,"""
 LOOKS_RARELY = 4
-"""only every so many times: its evidence is replaced only as fast as it is forgotten (`tracks.FORGET_S_MAX`)."""
+"""only every so many times: its evidence is replaced only as fast as it is forgotten (`piles.FORGET_S_MAX`)."""
 READER_ALIVE_S = 60
 """A reader that was heard (a read, a heartbeat) this recently is alive. Heartbeats come every 10 to 60 s."""
 SECOND_US = 1_000_000

@@ -28,14 +28,20 @@ import numpy.typing as npt
 from analytics.location.cells import (
     WEIGHT_MIN,
     Floats32,
-    Int16s,
     Int32s,
     Number,
-    sum_lanes,
-    sum_products,
-    weigh_cells,
 )
-from analytics.location.kernel import kernel, prefetch
+from analytics.location.kernel import kernel
+from analytics.location.piles import (
+    FORGET_GAPS,
+    FORGET_S_MAX,
+    SHARE_PRIOR,
+    fade,
+    log_by_pile,
+    log_heard,
+    remember,
+    slot_of,
+)
 from analytics.location.radio import RadioTables
 
 SETTLED_SLOTS = 10
@@ -63,20 +69,10 @@ DOUBT_READS = 2.5
 """provided that it holds so many reads."""
 MOVED_ODDS = 3.0
 """Logarithm of the odds at which an item has moved."""
-FORGET_S_MIN = 6.0
-"""Evidence decays with the age of the pile, so that a carried item is where it is and not where it came from; it lasts
-at least this long,"""
-FORGET_S_MAX = 240.0
-"""and no longer than this: surroundings change, and what four minutes tell is as good as it gets;"""
-FORGET_GAPS = 30.0
-"""but where reads are rare, for as many reads as this."""
 GAP_WEIGHT = 0.2
 """Weight of the newest gap in an item's mean time between reads."""
 INDEPENDENT_S = 0.25
 """Reads of an item by one antenna closer than this share their fading and count for less."""
-SHARE_PRIOR = 8.0
-"""Weight, in reads, of the law's shares of the antennas beside the shares that an item shows: readers take turns and
-tags keep quiet for a while, so that shares jump about more than chance would have it."""
 FEW_READS = 8.0
 """Weight of settled reads below which they leave open in which cell the item lies: what they say of an antenna that has
 not heard it yet is then worked out over all cells. Else each antenna that comes to its turn would look like a move."""
@@ -130,7 +126,6 @@ Track = Any
 """One element of `Tracks`; numba knows its fields, mypy does not."""
 
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
-_FLOATS_A_LINE = 16
 _LOG_STRAY = np.float32(math.log(STRAY_SHARE))
 
 
@@ -192,7 +187,7 @@ def take_read(  # noqa: PLR0917 - kernels take their arrays one by one
     track.last_us = max(track.last_us, time_us)
     longest_s = max(FORGET_S_MAX, FORGET_GAPS * track.gap_s)
     settled_s = (time_us - track.settled_us) * 1e-6
-    total = _fade(track.settled_weight, elapsed_s, settled_s, longest_s)
+    total = fade(track.settled_weight, elapsed_s, settled_s, longest_s)
     weight = _ONE
     if total > WEIGHT_MIN and antenna == track.last_antenna:
         weight = np.float32(min(1.0, max(elapsed_s, 0.02) / INDEPENDENT_S))
@@ -202,13 +197,13 @@ def take_read(  # noqa: PLR0917 - kernels take their arrays one by one
         remember(track.settled_antenna, track.settled_weight, track.settled_dbm, antenna, rssi, weight)
         return
     doubt_total = _ZERO
-    slot = _slot_of(track.settled_antenna, track.settled_weight, antenna)
+    slot = slot_of(track.settled_antenna, track.settled_weight, antenna)
     few = slot < 0 and total < FEW_READS
     if track.doubt_us == 0 and not few and _fits(track, slot, antenna, rssi_bin, rssi, total, law):
         remember(track.settled_antenna, track.settled_weight, track.settled_dbm, antenna, rssi, weight)
         return
     if few:
-        stay = _log_by_pile(
+        stay = log_by_pile(
             track.settled_antenna,
             track.settled_weight,
             track.settled_dbm,
@@ -223,8 +218,8 @@ def take_read(  # noqa: PLR0917 - kernels take their arrays one by one
     else:
         stay = _log_stay(track, slot, antenna, rssi, total, law)
     if track.doubt_us > 0:
-        doubt_total = _fade(track.doubt_weight, elapsed_s, (time_us - track.doubt_us) * 1e-6, longest_s)
-        move = _log_by_pile(
+        doubt_total = fade(track.doubt_weight, elapsed_s, (time_us - track.doubt_us) * 1e-6, longest_s)
+        move = log_by_pile(
             track.doubt_antenna,
             track.doubt_weight,
             track.doubt_dbm,
@@ -297,48 +292,6 @@ def _resolve(track: Track) -> None:
 
 
 @kernel
-def _fade(weights: Floats32, elapsed_s: float, age_s: float, longest_s: float) -> Number:
-    """Let a pile of evidence decay; return what is left of it."""
-    factor = np.float32(math.exp(-elapsed_s / min(max(age_s, FORGET_S_MIN), longest_s)))
-    total = _ZERO
-    for slot in range(len(weights)):
-        weights[slot] *= factor
-        total += weights[slot]
-    return total
-
-
-@kernel
-def remember(  # noqa: PLR0917
-    antennas: Int16s, weights: Floats32, means: Floats32, antenna: int, rssi: Number, weight: Number
-) -> None:
-    """Add reads to their antenna's slot, or to the slot with least weight."""
-    place = 0
-    for slot in range(len(weights)):
-        if weights[slot] > 0 and antennas[slot] == antenna:
-            place = slot
-            break
-        if weights[slot] < weights[place]:
-            place = slot
-    if antennas[place] != antenna or weights[place] <= 0:
-        antennas[place] = antenna
-        weights[place] = _ZERO
-        means[place] = rssi
-    weights[place] += np.float32(weight)
-    if np.isnan(means[place]):
-        means[place] = rssi
-    elif not np.isnan(rssi):
-        means[place] += (np.float32(rssi) - means[place]) * np.float32(weight) / weights[place]
-
-
-@kernel
-def _log_tail(off_db: Number, variance: Number) -> Number:
-    """Return the logarithm of the density `off_db` away from the mean, up to a constant; 0 without RSSI."""
-    if np.isnan(off_db):
-        return _ZERO
-    return np.float32(-0.5 * math.log(variance) - 2.5 * math.log1p(0.25 * off_db * off_db / variance))
-
-
-@kernel
 def _fits(track: Track, slot: int, antenna: int, rssi_bin: int, rssi: Number, total: Number, law: RadioTables) -> bool:  # noqa: PLR0917
     """Tell whether a read fits where the item lay so well that it surely speaks for no move: as nearly always.
 
@@ -363,70 +316,10 @@ def _fits(track: Track, slot: int, antenna: int, rssi_bin: int, rssi: Number, to
 
 
 @kernel
-def _log_heard(  # noqa: PLR0917
-    rssi: Number, heard: Number, heard_dbm: Number, total: Number, mean_dbm: Number, share: Number, law: RadioTables
-) -> Number:
-    """Return the log-density of a read by an antenna, given how much and how strongly it has heard the item.
-
-    Args:
-        rssi: RSSI of the read, dBm; NaN for none.
-        heard: Weight of its reads so far.
-        heard_dbm: Their mean RSSI.
-        total: Weight of all antennas' reads so far.
-        mean_dbm: Mean RSSI by the law.
-        share: The antenna's share of reads by the law.
-        law: The radio law.
-    """
-    place, fading = law.place_variance, law.fading_variance
-    chance = math.log((heard + SHARE_PRIOR * share) / (total + SHARE_PRIOR))
-    if heard <= WEIGHT_MIN or np.isnan(heard_dbm):
-        return np.float32(chance) + _log_tail(rssi - mean_dbm, place + fading)
-    known = heard * place / (heard * place + fading)
-    expected = mean_dbm + known * (heard_dbm - mean_dbm)
-    return np.float32(chance) + _log_tail(rssi - expected, fading + (1.0 - known) * place)
-
-
-@kernel
-def _slot_of(antennas: Int16s, weights: Floats32, antenna: int) -> int:
-    """Return the slot of an antenna in a pile of evidence, -1 for none."""
-    for slot in range(len(weights)):
-        if weights[slot] > WEIGHT_MIN and antennas[slot] == antenna:
-            return slot
-    return -1
-
-
-@kernel
 def _log_stay(track: Track, slot: int, antenna: int, rssi: Number, total: Number, law: RadioTables) -> Number:  # noqa: PLR0917
     """Return the log-density of a read if the item lies where it lay, which is in its likeliest cell."""
     heard, heard_dbm = _ZERO, _ZERO
     if slot >= 0:
         heard, heard_dbm = track.settled_weight[slot], track.settled_dbm[slot]
     expected, share = law.mean_dbm[antenna, track.cell], law.share[antenna, track.cell]
-    return _log_heard(rssi, heard, heard_dbm, total, expected, share, law)
-
-
-@kernel
-def _log_by_pile(  # noqa: PLR0917
-    antennas: Int16s,
-    weights: Floats32,
-    means: Floats32,
-    antenna: int,
-    rssi_bin: int,
-    rssi: Number,
-    total: Number,
-    law: RadioTables,
-    cells: Floats32,
-    powers: Int32s,
-) -> Number:
-    """Return the log-density of a read if the item is where a pile of evidence says, which may be in many cells."""
-    slot = _slot_of(antennas, weights, antenna)
-    if slot < 0:  # the table is larger than a cache: asked for now, it is there when cells have been weighed
-        for cell in range(0, len(cells), _FLOATS_A_LINE):
-            prefetch(law.likelihood[antenna, rssi_bin], cell)
-    weigh_cells(antennas, weights, means, law, cells, powers)
-    mass = sum_lanes(cells)
-    if slot >= 0:
-        law_share = sum_products(cells, law.share[antenna])
-        return _log_heard(rssi, weights[slot], means[slot], total, means[slot], law_share / mass, law)
-    by_law = sum_products(cells, law.likelihood[antenna, rssi_bin])
-    return np.float32(math.log(SHARE_PRIOR * by_law / mass / (total + SHARE_PRIOR) + 1e-12))
+    return log_heard(rssi, heard, heard_dbm, total, expected, share, law)
