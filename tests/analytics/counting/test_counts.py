@@ -121,6 +121,40 @@ class TestMissing:
         assert counted(told.until(310))[EPCS[24]]["missing_probability"] > 0.5
 
 
+def listened(told: Told, epcs: list[str], until: float) -> Told:
+    """Let a fixed reader hear items every ten seconds, from the second minute on."""
+    for at in range(120, round(60 * until), 10):
+        for epc in epcs:
+            told.read(at, at, epc_hex=epc)
+    return told
+
+
+class TestPresence:
+    def test_who_left_before_anybody_has_noticed_is_not_counted(self) -> None:
+        told = listened(stocked(), EPCS[:1], 16)
+        told = heard(listened(told, EPCS[1:20], 26), 22, EPCS[1:20])
+        told.rows["reads"].sort(key=lambda row: row["received_time"])
+        for offset, row in enumerate(told.rows["reads"], 1):
+            row["edge_offset"] = offset
+        assert counted(told.until(28))[EPCS[0]]["missing_probability"] > 0.7
+        (row,) = whole(told)
+        assert row["estimate"] == pytest.approx(19, abs=0.5)
+        assert row["estimate_low"] <= 19 <= row["estimate_high"]
+
+    def test_what_is_sold_after_a_pass_has_heard_it_is_not_counted(self) -> None:
+        told = heard(stocked(), 5, EPCS[:20]).business(5.5, "sale", epc_hex=EPCS[0], gtin=GTIN)
+        (row,) = whole(told.until(9))
+        assert row["estimate"] == pytest.approx(19, abs=0.5)
+
+    def test_what_comes_while_a_pass_goes_on_was_not_there_to_be_heard(self) -> None:
+        told = heard(stocked(), 5, EPCS[:20])
+        for epc in EPCS[20:30]:
+            told.goes(5.2, epc, MEN)
+        (row,) = whole(told.until(9))
+        assert row["estimate"] == pytest.approx(20, abs=0.5)
+        assert row["further_quantity"] == pytest.approx(10, abs=1)
+
+
 class TestInventory:
     def test_what_only_a_pass_heard_is_there(self) -> None:
         told = heard(stocked(), 5, EPCS[:25])

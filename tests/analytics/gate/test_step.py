@@ -269,4 +269,5 @@ def test_real_sessions_get_their_direction_on_the_first_day_without_a_label() ->
     for row in rows:
         key = (row["epc_hex"], round(row["from_time"].timestamp() * 1e6))
         right += truth.get(key) == row["direction"]
-    assert right / len(truth) >= 0.99  # 515 of 516
+    assert right == len(rows)
+    assert right / len(truth) >= 0.99  # 513 of 516; three faint ones are pieces of the stay before
