@@ -44,7 +44,7 @@ def _day(base: str, seed: int, hours: float = 1.6, passes: int = 2, **changes: A
     return dataclasses.replace(config, seed=seed, hours=hours, handheld_passes=passes, **parts, **changes)
 
 
-_HARD = {"radio": {"sensitivity_dbm": -12.0, "link_spread_db": 3.5}}
+_HARD: _Changes = {"radio": {"sensitivity_dbm": -12.0, "link_spread_db": 3.5}}
 
 TUNING: Mapping[str, DayConfig] = {
     "demo": _day("counting", 101, 2.75, 3),
