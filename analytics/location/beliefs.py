@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.location.cells import Floats32, Int32s, Int64s, Number, likeliest, pool_zones, weigh_cells
+from analytics.location.company import Movers, Pool
 from analytics.location.kernel import kernel
 from analytics.location.kin import KIN_TRUST_MOVED, NO_GROUP, KinTables, count_for, count_for_both, has_shelf, weigh_kin
 from analytics.location.outside import SHARE_MIN, kin_odds, outside_odds
@@ -33,6 +34,8 @@ class Site(NamedTuple):
     """As in `Places`."""
     area: Floats32
     """Each zone's share of all cells."""
+    cell_xy: Floats32
+    """As in `Places`."""
     zone_reader: npt.NDArray[np.bool_]
     """As in `Places`."""
     antenna_reader: Int64s
@@ -46,6 +49,8 @@ class Items(NamedTuple):
     group: Int32s
     kin: KinTables
     """As in `Kin`."""
+    movers: Movers
+    """As in `company`."""
 
 
 @kernel
@@ -59,10 +64,13 @@ def believe(  # noqa: PLR0917
     powers: Int32s,
     belief: Floats32,
     outer: Floats32,
+    others: Number,
+    pool: Pool,
 ) -> Number:
     """Work out the belief about zones of one item into the first row of `belief`; return how likely it is outside.
 
     The other rows of `belief` are scratch, and so is `outer`. Zones and outside sum to 1.
+    Where it has company, `others` above 0, its newest reads and theirs are in `pool`: they are weighed.
     """
     settled, doubt, factors = belief[0], belief[1], belief[2]
     trust = 1.0 if track.moved == 0 else KIN_TRUST_MOVED
@@ -70,14 +78,20 @@ def believe(  # noqa: PLR0917
     away = _ZERO
     if law.outer_share >= SHARE_MIN:
         away = _outside(track, group, items.kin, site, law, factors, cells, powers, outer, settled)
-    weigh_cells(track.settled_antenna, track.settled_weight, track.settled_dbm, law, cells, powers)
+    if others > 0 and track.doubt_us == 0:
+        weigh_cells(pool.antenna, pool.weight, pool.dbm, law, cells, powers)
+    else:
+        weigh_cells(track.settled_antenna, track.settled_weight, track.settled_dbm, law, cells, powers)
     shelf_cell, shelf_share = items.kin.shelf_cell[group], items.kin.shelf_share[group]
     used = items.kin.shelf_count[group] if track.moved == 0 else 0  # what has moved may lie anywhere in a zone
     track.cell, _ = pool_zones(cells, site.zone_cells, factors, shelf_cell[:used], shelf_share[:used], settled)
     if track.doubt_us > 0:
         if track.moved == 0:
             weigh_kin(track, group, items.kin, site.area, KIN_TRUST_MOVED, factors)
-        weigh_cells(track.doubt_antenna, track.doubt_weight, track.doubt_dbm, law, cells, powers)
+        if others > 0:
+            weigh_cells(pool.antenna, pool.weight, pool.dbm, law, cells, powers)
+        else:
+            weigh_cells(track.doubt_antenna, track.doubt_weight, track.doubt_dbm, law, cells, powers)
         pool_zones(cells, site.zone_cells, factors, shelf_cell[:0], shelf_share[:0], doubt)
         odds = np.float32(math.exp(track.odds))
         for zone in range(len(doubt)):

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from analytics.location import arrivals, learning, radio, stays, tracks
 from analytics.location.carried import Carried
+from analytics.location.company import Movers
 from analytics.location.items import ItemTable
 from analytics.location.map_change import MapMark, closing_rows, mark_of
 from analytics.location.pending import PendingRows
@@ -38,6 +39,7 @@ def dump_state(state: LocationState) -> bytes:
         "lessons.residual_db": state.lessons.residual_db,
         "lessons.items": state.lessons.items,
         **state.clock._asdict(),
+        **{f"movers.{name}": column for name, column in state.movers._asdict().items()},
     }
     marks: dict[str, int | float | str | bool | None] = {
         "map": _json(mark_of(state.places)),
@@ -79,6 +81,8 @@ def load_state(blob: bytes, site: Site) -> LocationState:
     state.tables = radio.tabulate(state.places, state.law)
     state.lessons = learning.Lessons(arrays["lessons.reads"], arrays["lessons.residual_db"], arrays["lessons.items"])
     state.clock = stays.Clock(*(arrays[name] for name in stays.Clock._fields))
+    if "movers.item" in arrays:
+        state.movers = Movers(*(arrays[f"movers.{name}"] for name in Movers._fields))
     if values.get("assortment"):
         following, away = msgspec.json.decode(str(values["assortment"]))
         state.kin.assortment.restore(following, np.array(away))

@@ -10,6 +10,7 @@ from analytics.location import arrivals, beliefs, learning, radio, stays, tracks
 from analytics.location.assortment import Assortment
 from analytics.location.budget import MoveBudget
 from analytics.location.carried import Carried
+from analytics.location.company import Movers
 from analytics.location.items import ItemTable
 from analytics.location.kin import Kin
 from analytics.location.pending import PendingRows
@@ -50,6 +51,8 @@ class LocationState:
     """What is believed about each item, by number; some spare ones at the end."""
     pending: PendingRows = field(default_factory=lambda: PendingRows(arrivals.EMPTY))
     """Rows that wait for the watermark."""
+    movers: Movers = field(default_factory=Movers.none)
+    """Which items began to move last."""
     carried: Carried = field(default_factory=Carried)
     """What readers that are carried about have heard."""
     closing: list[dict[str, Any]] = field(default_factory=list)
@@ -70,7 +73,7 @@ class LocationState:
     @property
     def items(self) -> beliefs.Items:
         """What is remembered of each item, as kernels need it."""
-        return beliefs.Items(tracks=self.tracks, group=self.kin.group, kin=self.kin.tables)
+        return beliefs.Items(tracks=self.tracks, group=self.kin.group, kin=self.kin.tables, movers=self.movers)
 
     @property
     def held(self) -> npt.NDArray[np.void]:
@@ -103,6 +106,7 @@ def initial_state(site: Site) -> LocationState:
         site=beliefs.Site(
             zone_cells=places.zone_cells,
             area=area.astype(np.float32),
+            cell_xy=places.cell_xy.astype(np.float32),
             zone_reader=places.zone_reader,
             antenna_reader=places.antenna_reader,
         ),

@@ -13,6 +13,7 @@ import numpy as np
 from analytics.location.arrivals import SIGN_OF_LIFE, WENT_DARK
 from analytics.location.beliefs import Items, Site, believe, count_among_kin
 from analytics.location.cells import Floats32, Int16s, Int32s, Int64s, Number
+from analytics.location.company import Pool, gather, is_moving, note_mover, pool_room
 from analytics.location.decisions import Told, decide, may_open, stays_out, tell
 from analytics.location.kernel import kernel, prefetch
 from analytics.location.kin import count_for
@@ -102,7 +103,8 @@ def advance(  # noqa: PLR0917 - kernels take their arrays one by one
     powers = np.zeros(len(cells), dtype=np.int32)
     belief = np.zeros((3, zones), dtype=np.float32)
     outer = np.zeros(law.outer_dbm.shape[1], dtype=np.float32)
-    return _advance(rows, start, stop, law, site, policy, clock, items, told, cells, powers, belief, outer)
+    pool = pool_room(len(cells))
+    return _advance(rows, start, stop, law, site, policy, clock, items, told, cells, powers, belief, outer, pool)
 
 
 @kernel
@@ -120,6 +122,7 @@ def _advance(  # noqa: PLR0917
     powers: Int32s,
     belief: Floats32,
     outer: Floats32,
+    pool: Pool,
 ) -> tuple[int, int]:
     count = 0
     for row in range(start, stop):
@@ -147,7 +150,11 @@ def _advance(  # noqa: PLR0917
         unknown = track.zone < 0 and track.outside == 0
         in_doubt = (doubted or track.doubt_us > 0) and not _passes(track, policy)
         if unknown or in_doubt or fresh or _is_due(track, looked_us):
-            away = believe(track, items.group[item], items, law, site, cells, powers, belief, outer)
+            others = np.float32(0.0)
+            if is_moving(track):
+                note_mover(items.movers, item, track)
+                others = gather(item, items.tracks, items.movers, site.cell_xy, law, cells, powers, pool)
+            away = believe(track, items.group[item], items, law, site, cells, powers, belief, outer, others, pool)
             before = count
             if track.zone >= 0 or (
                 not stays_out(track, away) and may_open(track, items.group[item], items.kin, belief[0])
@@ -194,7 +201,8 @@ def depart(  # noqa: PLR0917
     powers = np.zeros(len(cells), dtype=np.int32)
     belief = np.zeros((3, len(site.area)), dtype=np.float32)
     outer = np.zeros(law.outer_dbm.shape[1], dtype=np.float32)
-    _depart(found, law, site, clock, items, told, cells, powers, belief, outer)
+    pool = pool_room(len(cells))
+    _depart(found, law, site, clock, items, told, cells, powers, belief, outer, pool)
 
 
 @kernel
@@ -209,11 +217,12 @@ def _depart(  # noqa: PLR0917
     powers: Int32s,
     belief: Floats32,
     outer: Floats32,
+    pool: Pool,
 ) -> None:
     for place in range(len(found)):
         item = found[place]
         track, group = items.tracks[item], items.group[item]
-        believe(track, group, items, law, site, cells, powers, belief, outer)
+        believe(track, group, items, law, site, cells, powers, belief, outer, np.float32(0.0), pool)
         track.stated = belief[0, track.zone]
         track.revision += 1
         tell(told, place, item, track, max(track.last_us, track.from_us + 1), -1)

@@ -181,6 +181,7 @@ def _forget_gone(state: LocationState, taken: stays.Rows, start: int) -> stays.R
     state.tracks = held[kept].copy()
     state.table.keep(kept)
     state.pending.renumber(numbers)
+    state.movers = state.movers._replace(item=renumbered(state.movers.item, numbers))
     state.count_kin_anew()
     items = taken.item.copy()
     items[start:] = renumbered(items[start:], numbers)
