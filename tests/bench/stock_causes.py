@@ -65,7 +65,7 @@ def print_causes(days: Sequence[tuple[str, Path, Mapping[str, pa.Table]]]) -> No
 
 def _line(name: str, rows: Sequence[_Row]) -> str:
     misses = [row for row in rows if row.miss]
-    shares: Counter[str] = Counter()
+    shares: dict[str, float] = defaultdict(float)
     for row in misses:
         to_side = {cause: max(0.0, row.miss * error) for cause, error in row.errors.items()}
         total = math.fsum(to_side.values()) or 1.0
