@@ -53,6 +53,8 @@ POOL_SLOTS = 16
 """Antennas whose reads are pooled."""
 
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
+_NEAR_MIN = np.float32(0.99 * COMPANY_MIN / ((1.0 - COMPANY_MIN) * COMPANY_ODDS * FIT_MAX))
+"""Items that lay further apart are no company whatever their reads say, and need not be weighed."""
 
 
 class Movers(NamedTuple):
@@ -157,6 +159,9 @@ def gather(  # noqa: PLR0917 - kernels take their arrays one by one
             continue
         if abs(movers.began_us[place] - movers.began_us[mine]) > TOGETHER_US:
             continue
+        near = _near(cell_xy, movers.cell[mine], movers.cell[place])
+        if near < _NEAR_MIN:
+            continue
         mate: Track = tracks[movers.item[place]]
         if not is_moving(mate) or abs(track.last_us - mate.last_us) > SILENT_US:
             continue
@@ -165,7 +170,6 @@ def gather(  # noqa: PLR0917 - kernels take their arrays one by one
             own = sum_lanes(cells)
         _weigh(mate, _is_doubted(mate), law, pool.cells, powers)
         fit = np.float32(len(cells)) * sum_products(cells, pool.cells) / (own * sum_lanes(pool.cells))
-        near = _near(cell_xy, movers.cell[mine], movers.cell[place])
         odds = np.float32(COMPANY_ODDS) * min(fit, np.float32(FIT_MAX)) * near
         share = odds / (_ONE + odds)
         if share < COMPANY_MIN:
