@@ -49,6 +49,10 @@ class DrainPace:
             portion = min(portion, waiting_rows * mean_bytes)
         return int(self._allowance) if self._allowance >= max(portion, 1.0) else 0
 
+    def stand_still(self) -> None:
+        """Take note that nothing can be read now, since Kafka is away: what comes in until then is backlog too."""
+        self._waiting_rows = None
+
     def read(self, rows: int, payload_bytes: int) -> None:
         """Take note of what was read.
 

@@ -164,6 +164,8 @@ class ForwardSession:
         ranges = self._outstanding.ranges
         # While Kafka is away what is in flight waits for it; more of it would all go at once when it is back.
         is_waiting = self._stats.state is ForwarderState.AWAY and ranges > 0
+        if is_waiting:
+            self._pace.stand_still()
         return (
             not self._unsent
             and not is_waiting

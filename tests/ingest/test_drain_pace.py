@@ -41,6 +41,18 @@ def test_who_keeps_up_is_not_slowed_down_however_much_comes_in() -> None:
     assert left[-1] < 5_000, "ten times the drain's rate is forwarded as it comes, a tenth of a second behind"
 
 
+def test_what_comes_in_while_kafka_is_away_is_backlog() -> None:
+    pace = DrainPace(1e6, now_s=0.0)
+    assert pace.may_read(1.0, 10) is not None
+    pace.read(10, 10_000)
+
+    pace.stand_still()
+    may_bytes = pace.may_read(60.0, 100_000)
+
+    assert may_bytes is not None
+    assert may_bytes <= 1e6, "a second's allowance, not the hundred megabytes that came meanwhile"
+
+
 def test_a_backlog_is_read_in_portions_worth_a_chunk() -> None:
     pace, waiting, taken = DrainPace(1e6, now_s=0.0), 10**6, []
     for turn in range(1, 1_000):

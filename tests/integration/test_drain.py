@@ -126,16 +126,18 @@ def test_a_backlog_drains_at_its_pace_in_order_and_live_publications_do_not_wait
         log = stack.enter_context(contextlib.closing(EdgeLog.open(data / "edge")))
         publish(mosquitto, [publication(0)])
         eventually(lambda: log.cursor(CURSOR) >= 1, "the first is in Kafka")
+        watch = stack.enter_context(_Watch(log))  # draining begins while Kafka is still starting
         kafka.stop()
         try:
-            publish(mosquitto, [publication(number) for number in range(1, BACKLOG)])
+            publish(mosquitto, [publication(1)])  # what is read before the loss is noticed goes off at once afterwards
+            eventually(lambda: "Kafka is away" in bridge.told(), "the bridge knows that Kafka is away")
+            publish(mosquitto, [publication(number) for number in range(2, BACKLOG)])
             eventually(lambda: log.count_after(0) >= BACKLOG, "the edge log has what Kafka has not")
             backlog_ends = log.last_offset
             stood_at = log.cursor(CURSOR)
         finally:
             kafka.start()
-        with _Watch(log) as watch:
-            sent = _publish_live(mosquitto, lambda: log.cursor(CURSOR) < backlog_ends)
+        sent = _publish_live(mosquitto, lambda: log.cursor(CURSOR) < backlog_ends)
         eventually(lambda: log.cursor(CURSOR) == log.last_offset, "everything is in Kafka")
         rows = [row for row in log.read(0, 10**6, 2**30) if row.publication.topic.startswith("drain/")]
         edge_id = log.edge_id
@@ -170,8 +172,8 @@ def _publish_live(broker: LocalBroker, draining: Callable[[], bool]) -> int:
 
 def _drained_in_s(watch: _Watch, stood_at: int, ends: int) -> float:
     """Return for how long the cursor moved, from where it stood to the end of the backlog."""
-    begins_s = max((at for at, cursor in watch.seen if cursor <= stood_at), default=watch.seen[0][0])
-    return min((at for at, cursor in watch.seen if cursor >= ends), default=watch.seen[-1][0]) - begins_s
+    begins_s = max(at for at, cursor in watch.seen if cursor <= stood_at)
+    return min(at for at, cursor in watch.seen if cursor >= ends) - begins_s
 
 
 def _wait_ms(row: LoggedPublication) -> float:
