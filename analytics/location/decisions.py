@@ -11,7 +11,7 @@ import numpy as np
 
 from analytics.location.cells import Floats32, Int32s, Int64s, Number, likeliest
 from analytics.location.kernel import kernel
-from analytics.location.kin import KinTables
+from analytics.location.kin import KinTables, has_shelf
 from analytics.location.policy import Policy
 from analytics.location.tracks import TRACK, Track, Tracks, origin_of
 
@@ -70,11 +70,8 @@ class Told(NamedTuple):
 @kernel
 def may_open(track: Track, group: int, kin: KinTables, belief: Floats32) -> bool:
     """Tell whether the belief about an item that is not located is sure enough, or old enough, to open a stay."""
-    planned = False
-    for zone in range(len(belief)):
-        planned = planned or kin.planned[group, zone]
     least, after_us = OPEN_PROBABILITY, OPEN_AFTER_US
-    if planned:
+    if has_shelf(kin, group):
         least, after_us = OPEN_PLANNED_PROBABILITY, OPEN_PLANNED_AFTER_US
     return bool(belief[likeliest(belief)] >= least or track.last_us - track.from_us >= after_us)
 
